@@ -1,0 +1,4 @@
+//! placeholder
+
+mod model;
+pub use model::*;
