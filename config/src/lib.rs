@@ -1,4 +1,14 @@
-//! placeholder
+//! The vocabulary of Barewire (CPUs, NUMA nodes, PCI and Ethernet addresses) and its one configuration file.
+#![forbid(unsafe_code)]
 
+mod cpu;
+mod mac;
 mod model;
+mod numa;
+mod pci;
+
+pub use cpu::{CpuId, CpuParseError, CpuSet, Iter as CpuSetIter};
+pub use mac::{MacAddress, MacAddressError};
 pub use model::*;
+pub use numa::NumaNode;
+pub use pci::{PciAddress, PciAddressError};
