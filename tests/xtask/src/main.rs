@@ -1,2 +1,88 @@
-//! placeholder
-fn main() {}
+//! `cargo xtask …`: everything a developer does to this tree, on a machine that has Rust and git and nothing else.
+//!
+//! | command | what it does |
+//! |---|---|
+//! | `setup` | installs what is missing; says what and why; does nothing when all is there |
+//! | `demo` | builds release, runs barewired on real traffic, prints what happened |
+//! | `test` | set-up, then every test: nextest, doctests, loom |
+//! | `ci` | `test`, and before it formatting, lints, docs, licences and the direction of the crates' arrows |
+//! | `fuzz` | coverage-guided fuzzing of the parsers, for so many seconds each |
+//! | `loom` | the rings' model checks alone |
+//! | `abi` | builds and tests against another DPDK release, in a root directory of its own |
+//! | `man` | writes the man pages to target/man |
+//!
+//! Exit codes: 0 all is well; 1 a step failed; 2 wrong usage; 3 the machine lacks something that could not be
+//! installed; 130 interrupted. What a command changed on the machine (namespaces, hugepages) is undone in every case.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod arrows;
+mod ci;
+mod demo;
+mod fuzz;
+mod hugepages;
+mod man;
+mod run;
+mod say;
+mod setup;
+mod supply;
+mod test;
+mod tree;
+
+use run::{Failure, Interrupt};
+
+/// Set-up, demo, tests: everything around the build.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 all is well, 1 a step failed, 2 wrong usage, \
+    3 the machine lacks something that could not be installed, 130 interrupted.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Install what is missing for building, testing and the demo
+    Setup,
+    /// Run barewired on real traffic and print what happened
+    Demo(demo::Options),
+    /// Run every test
+    Test(test::Options),
+    /// Run what CI runs: formatting, lints, docs, arrows, licences, every test, and a short fuzz
+    Ci,
+    /// Fuzz the parsers, coverage-guided
+    Fuzz(fuzz::Options),
+    /// Model-check the rings
+    Loom,
+    /// Write the man pages to target/man
+    Man,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let outcome = Interrupt::install().and_then(|interrupt| dispatch(cli.command, &interrupt));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            say::failure(&failure);
+            failure.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command, interrupt: &Interrupt) -> Result<(), Failure> {
+    match command {
+        Command::Setup => setup::run(interrupt),
+        Command::Demo(options) => demo::run(&options, interrupt),
+        Command::Test(options) => test::run(&options, interrupt),
+        Command::Ci => ci::run(interrupt),
+        Command::Fuzz(options) => fuzz::run(&options, interrupt),
+        Command::Loom => test::loom(interrupt),
+        Command::Man => man::run(interrupt),
+    }
+}

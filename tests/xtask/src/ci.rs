@@ -1,0 +1,50 @@
+//! `cargo xtask ci`: what must be true of every commit.
+
+use std::time::Instant;
+
+use crate::{
+    arrows, fuzz,
+    run::{self, Failure, Interrupt},
+    say, setup, supply, test, tree,
+};
+
+/// Cheap checks first, then the tests.
+pub(crate) fn run(interrupt: &Interrupt) -> Result<(), Failure> {
+    let begun = Instant::now();
+    setup::run(interrupt)?;
+    run::step(interrupt, "formatting", &mut tree::cargo(["fmt", "--all", "--check"]))?;
+    checked("arrows between the crates", arrows::check)?;
+    checked("licences", || supply::check(interrupt))?;
+    run::step(
+        interrupt,
+        "lints",
+        &mut tree::cargo([
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--quiet",
+            "--",
+            "--deny",
+            "warnings",
+        ]),
+    )?;
+    run::step(
+        interrupt,
+        "documentation",
+        // Private items too: most of a program is private, and its links break as well.
+        tree::cargo(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"])
+            .env("RUSTDOCFLAGS", "--deny warnings"),
+    )?;
+    test::all(&[], interrupt)?;
+    fuzz::run(&fuzz::Options::short(), interrupt)?;
+    say::done("everything", begun.elapsed());
+    Ok(())
+}
+
+fn checked(what: &str, check: impl FnOnce() -> Result<(), Failure>) -> Result<(), Failure> {
+    say::begin(what);
+    let begun = Instant::now();
+    check()?;
+    say::done(what, begun.elapsed());
+    Ok(())
+}
