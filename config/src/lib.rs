@@ -3,9 +3,11 @@
 
 mod cpu;
 mod mac;
+pub mod machine;
 mod model;
 mod numa;
 mod pci;
+pub mod placement;
 
 pub use cpu::{CpuId, CpuParseError, CpuSet, Iter as CpuSetIter};
 pub use mac::{MacAddress, MacAddressError};
