@@ -6,8 +6,9 @@
 use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
+use serde::Serialize;
 
-use crate::{CpuSet, MacAddress, NumaNode, PciAddress};
+use crate::{CpuSet, MacAddress, NumaNode, PciAddress, duration::as_text};
 
 /// One valid configuration file.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +49,7 @@ pub enum Auto<T> {
 }
 
 /// `[cores]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Cores {
     /// CPUs for everything that is not a worker.
     pub housekeeping: Auto<Box<CpuSet>>,
@@ -61,7 +62,7 @@ pub struct Cores {
 }
 
 /// `[memory]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Memory {
     /// The page size that packet memory comes from.
     pub huge: Huge,
@@ -124,7 +125,7 @@ pub enum Device {
 }
 
 /// `[pipeline]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Pipeline {
     /// How the work is spread.
     pub mode: Mode,
@@ -221,11 +222,12 @@ pub enum Macs {
 }
 
 /// `[latency]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Latency {
     /// Record residence and bound; off only to measure what recording costs.
     pub histograms: bool,
     /// A gap between two polls longer than this is a stall.
+    #[serde(serialize_with = "as_text")]
     pub stall_threshold: Duration,
     /// How many stalls each worker remembers, a power of two.
     pub stall_log: usize,
@@ -234,20 +236,23 @@ pub struct Latency {
 }
 
 /// `[control]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Control {
     /// Path of the control socket.
     pub socket: PathBuf,
     /// The group that may use it (mode 0660); the daemon's own when not set.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub group: Option<String>,
     /// How long a stop may take before what is left is dropped and counted.
+    #[serde(serialize_with = "as_text")]
     pub stop_timeout: Duration,
     /// How long to wait for a port's link before saying READY without it.
+    #[serde(serialize_with = "as_text")]
     pub link_timeout: Duration,
 }
 
 /// `[log]`
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Log {
     /// A tracing filter: `info`, `barewired=debug`, …
     pub level: String,
@@ -262,4 +267,25 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+impl StageKind {
+    /// Every edge of the stage, with the key that says where it leads.
+    #[must_use]
+    pub fn edges(&self) -> Vec<(&'static str, Edge)> {
+        match *self {
+            Self::Cross { to, macs: _ } | Self::Count { to } => vec![("to", to)],
+            Self::Reflect { to, other, .. } => vec![("to", to), ("other", other)],
+            Self::Sample { to, sampled, every: _ } => vec![("to", to), ("sampled", sampled)],
+        }
+    }
+
+    /// Every edge of the stage, to be renumbered.
+    pub(crate) fn edges_mut(&mut self) -> Vec<&mut Edge> {
+        match self {
+            Self::Cross { to, macs: _ } | Self::Count { to } => vec![to],
+            Self::Reflect { to, other, .. } => vec![to, other],
+            Self::Sample { to, sampled, every: _ } => vec![to, sampled],
+        }
+    }
 }
