@@ -43,6 +43,24 @@ shim_chain(struct rte_mbuf *head, struct rte_mbuf *tail)
 	return rte_pktmbuf_chain(head, tail);
 }
 
+uint16_t
+shim_pool_data_room(struct rte_mempool *pool)
+{
+	return rte_pktmbuf_data_room_size(pool);
+}
+
+uint32_t
+shim_pool_size(const struct rte_mempool *pool)
+{
+	return pool->size;
+}
+
+const char *
+shim_pool_name(const struct rte_mempool *pool)
+{
+	return pool->name;
+}
+
 unsigned int
 shim_ring_enqueue_burst(struct rte_ring *ring, void *const *objects, unsigned int count)
 {

@@ -24,6 +24,11 @@ int shim_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **frames, unsigned
 void shim_free(struct rte_mbuf *frame);
 int shim_chain(struct rte_mbuf *head, struct rte_mbuf *tail);
 
+/* rte_pktmbuf_data_room_size, and what struct rte_mempool says of itself. */
+uint16_t shim_pool_data_room(struct rte_mempool *pool);
+uint32_t shim_pool_size(const struct rte_mempool *pool);
+const char *shim_pool_name(const struct rte_mempool *pool);
+
 /* rte_ring_enqueue_burst, rte_ring_dequeue_burst and rte_ring_count. */
 unsigned int shim_ring_enqueue_burst(struct rte_ring *ring, void *const *objects, unsigned int count);
 unsigned int shim_ring_dequeue_burst(struct rte_ring *ring, void **objects, unsigned int count);
