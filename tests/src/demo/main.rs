@@ -47,8 +47,12 @@ fn main() -> ExitCode {
     let quiet = Arc::clone(&interrupted);
     panic::set_hook(Box::new(move |info| {
         if !quiet.load(Ordering::Relaxed) {
-            let message =
-                info.payload_as_str().unwrap_or("something is wrong, and nobody knows what");
+            let payload = info.payload();
+            let message = payload
+                .downcast_ref::<String>()
+                .map(String::as_str)
+                .or_else(|| payload.downcast_ref::<&str>().copied())
+                .unwrap_or("something is wrong, and nobody knows what");
             eprintln!("demo: {message}");
         }
     }));
