@@ -13,7 +13,9 @@ const MAX_ARGS: usize = 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DeviceError {
     /// Neither form.
-    #[error("not a PCI address such as \"0000:3b:00.0\", nor \"vdev:\" with a virtual device")]
+    #[error(
+        "that is neither a PCI address such as \"0000:3b:00.0\" nor \"vdev:\" with a virtual device"
+    )]
     NotADevice,
     /// A virtual device without driver and number.
     #[error("the name of a virtual device is a driver and a number, such as net_pcap0")]

@@ -192,7 +192,8 @@ impl<'a> Report<'a> {
 
     /// What the TOML parser says.
     pub(crate) fn syntax(&mut self, error: &toml::de::Error) {
-        let span = error.span().unwrap_or(0..0);
+        // Keys nested too deeply are the one error that the parser gives no place.
+        let span = error.span().unwrap_or_else(|| deepest_line(self.text));
         let near = self.excerpt(span.clone());
         let message = if near.is_empty() {
             format!("not TOML: {}", error.message())
@@ -243,6 +244,14 @@ impl<'a> Report<'a> {
         }
         visible(&excerpt)
     }
+}
+
+/// Where the line with the most dots begins.
+fn deepest_line(text: &str) -> Range<usize> {
+    let dots = |line: &&str| line.bytes().filter(|byte| *byte == b'.').count();
+    let line = text.lines().rev().max_by_key(dots).unwrap_or_default();
+    let start = text.find(line).unwrap_or_default();
+    start..start
 }
 
 /// The line of an offset, from 1.

@@ -85,8 +85,8 @@ fn report_syntax(text: &str, first: toml::de::Error, report: &mut Report<'_>) {
         if text.len() <= MAX_RECOVERY { DeTable::parse_recoverable(text).1 } else { vec![first] };
     let mut lines = std::collections::BTreeSet::new();
     for error in errors.iter().take(MAX_SYNTAX) {
-        let offset = error.span().map_or(0, |span| span.start);
-        if lines.insert(report.line(offset)) {
+        let offset = error.span().map(|span| span.start);
+        if lines.insert(offset.map(|offset| report.line(offset))) {
             report.syntax(error);
         }
     }

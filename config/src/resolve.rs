@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use toml::Spanned;
 
 use crate::{
-    Auto, Config, Control, CpuSet, Device, Huge, Latency, Log, LogFormat, Memory, Mode, Pipeline,
-    Port, Stage, StageIx,
+    Auto, Config, Control, CpuSet, Device, Edge, Huge, Latency, Log, LogFormat, Memory, Mode,
+    Pipeline, Port, PortIx, Stage, StageIx, StageKind,
     diagnostic::{Place, Report},
     graph,
     names::Names,
@@ -184,7 +184,7 @@ fn check_reach(
             report.add(&item.place, "name", span, "no frame reaches this stage", Some(help));
         } else if matches!(
             &drafts[index].kind,
-            Some(crate::StageKind::Reflect { addresses, any_address: false, .. })
+            Some(StageKind::Reflect { addresses, any_address: false, .. })
                 if addresses.is_empty()
         ) && (0..inputs.len())
             .filter(from)
@@ -196,19 +196,18 @@ fn check_reach(
             report.missing(item, "addresses", help);
         }
     }
+    let all_drafted = drafts.iter().all(|draft| draft.kind.is_some());
     let sent_to = |port: usize| {
-        drafts.iter().filter_map(|draft| draft.kind.as_ref()).any(|kind| {
-            kind.edges().iter().any(|(_, edge)| *edge == crate::Edge::Tx(crate::PortIx(port)))
-        })
+        drafts
+            .iter()
+            .filter_map(|draft| draft.kind.as_ref())
+            .any(|kind| kind.edges().iter().any(|(_, edge)| *edge == Edge::Tx(PortIx(port))))
     };
     for (index, item) in file.ports.iter().enumerate() {
-        if inputs[index] == Input::None
-            && !sent_to(index)
-            && drafts.iter().all(|d| d.kind.is_some())
-        {
+        if inputs[index] == Input::None && !sent_to(index) && all_drafted {
             let span = item.section.input.span().unwrap_or(item.offset..item.offset);
             let why = "no stage sends to this port either";
-            let help = format!("let an edge lead to it, or take the port out: {}", item.place);
+            let help = "let an edge lead to it, or take the port out".to_owned();
             report.bad_value(&item.place, "input", span, why, Some(help));
         }
     }
@@ -244,7 +243,7 @@ fn port(
 fn stage(item: &Item<schema::Stage>, draft: &Draft, place: &[StageIx]) -> Option<Stage> {
     let mut kind = draft.kind.clone()?;
     for edge in kind.edges_mut() {
-        if let crate::Edge::Stage(stage) = edge {
+        if let Edge::Stage(stage) = edge {
             *stage = place[stage.0];
         }
     }

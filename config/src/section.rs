@@ -118,9 +118,9 @@ pub(crate) fn read_section<S: Section>(
     match value.get_ref().as_table() {
         Some(table) => read_table(&Place::Section(name), table, report),
         None => {
-            let help = format!("write it as a section: {}", S::HEADER);
-            let why = "a section is wanted";
-            report.bad_value(&Place::Top, name, value.span(), why, Some(help));
+            let help = format!("write it as {} and its keys below", S::HEADER);
+            let what = format!("{name} is one section");
+            report.add(&Place::Top, name, value.span(), what, Some(help));
             S::default()
         }
     }
@@ -143,21 +143,27 @@ pub(crate) fn read_list<S: Section>(
     report: &mut Report<'_>,
 ) -> Vec<Item<S>> {
     let Some(value) = value else { return Vec::new() };
-    let Some(items) = value.get_ref().as_array() else {
-        let help = format!("write the header with two brackets: {}", S::HEADER);
-        let why = format!("there can be more than one {name}");
-        report.bad_value(&Place::Top, name, value.span(), why, Some(help));
-        return Vec::new();
+    let items = match value.get_ref() {
+        DeValue::Array(items) => items.iter().collect(),
+        _ => {
+            let help = format!("write it as {} and its keys below", S::HEADER);
+            let what = format!("{name} is a list of sections");
+            report.add(&Place::Top, name, value.span(), what, Some(help));
+            // The one that is there is read all the same, so that edges to it lead somewhere.
+            vec![value]
+        }
     };
     if let Some(beyond) = items.get(limit) {
         let what = format!("more than {limit} of {}", S::HEADER);
         report.add(&Place::Top, name, beyond.span(), what, None);
     }
     let mut read = Vec::new();
-    for (index, item) in items.iter().take(limit).enumerate() {
+    for (index, item) in items.into_iter().take(limit).enumerate() {
         let Some(table) = item.get_ref().as_table() else {
-            let why = format!("a section is wanted, written {}", S::HEADER);
-            report.bad_value(&Place::Top, name, item.span(), why, None);
+            if value.get_ref().is_array() {
+                let why = format!("a section is wanted, written {}", S::HEADER);
+                report.bad_value(&Place::Top, name, item.span(), why, None);
+            }
             continue;
         };
         // Only a name that can be read is used to speak of the item.
@@ -184,5 +190,6 @@ pub(crate) fn unknown_key(
             format!("known here are {}", any_of(known).replace('"', "").replace(" or ", " and "))
         }
     };
-    report.add(place, &shown, key.span(), format!("{shown} is not a known key"), Some(help));
+    let sort = if *place == Place::Top { "section" } else { "key" };
+    report.add(place, &shown, key.span(), format!("{shown} is not a known {sort}"), Some(help));
 }

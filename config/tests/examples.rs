@@ -60,12 +60,14 @@ fn the_defaults_are_those_of_the_manual() {
     let text = "[[port]]\nname = \"a\"\ndevice = \"vdev:net_null0\"\ninput = \"s\"\n\
                 [[stage]]\nname = \"s\"\nkind = \"count\"\nto = \"drop\"\n";
     let config = config::parse(text, "defaults.toml").unwrap();
-    insta::assert_snapshot!(toml::to_string(&config).unwrap());
+    let written = toml::to_string(&config).unwrap();
+    insta::assert_snapshot!(written);
 }
 
 #[test]
 fn the_json_shape_is_that_of_the_file() {
-    insta::assert_snapshot!(serde_json::to_string_pretty(&example("sample-count.toml")).unwrap());
+    let json = serde_json::to_string_pretty(&example("sample-count.toml")).unwrap();
+    insta::assert_snapshot!(json);
 }
 
 #[test]
@@ -95,13 +97,14 @@ fn the_examples_use_every_mode_and_every_kind() {
 
 #[test]
 fn a_graph_is_drawn_for_graphviz() {
-    insta::assert_snapshot!(example("sample-count.toml").to_dot());
+    let dot = example("sample-count.toml").to_dot();
+    insta::assert_snapshot!(dot);
 }
 
 #[test]
 fn a_graph_is_data_too() {
-    let graph = example("reflect.toml").graph();
-    insta::assert_snapshot!(serde_json::to_string_pretty(&graph).unwrap());
+    let json = serde_json::to_string_pretty(&example("reflect.toml").graph()).unwrap();
+    insta::assert_snapshot!(json);
 }
 
 #[test]

@@ -28,6 +28,7 @@ pub mod capture;
 pub mod daemon;
 pub mod frames;
 pub mod http;
+pub mod mutations;
 pub mod netns;
 pub mod programs;
 pub mod site;
