@@ -1,4 +1,5 @@
-//! Finds DPDK, refuses a release that is not supported, compiles the shim and generates the bindings.
+//! Finds DPDK, refuses a release that is not supported, compiles the shim and generates the
+//! bindings.
 
 use std::env;
 use std::error::Error;
@@ -25,8 +26,8 @@ const TYPES: &str =
     "rte_(eth_conf|eth_dev_info|eth_stats|eth_xstat|eth_xstat_name|mbuf_dynfield|ether_addr)";
 const CONSTANTS: &str = "RTE_(MAX_ETHPORTS|MAX_LCORE|PKTMBUF_HEADROOM|MEMPOOL_CACHE_MAX_SIZE|MEMPOOL_NAMESIZE|\
     ETH_NAME_MAX_LEN|ETH_DEV_NO_OWNER|LOG_[A-Z]+)|RING_F_S[PC]_[A-Z]+";
-/// Bound as a size and an alignment only: `rte_mbuf` because its members move (see `src/mbuf.rs`), the others because
-/// nothing here looks into them.
+/// Bound as a size and an alignment only: `rte_mbuf` because its members move (see `src/mbuf.rs`),
+/// the others because nothing here looks into them.
 const OPAQUE: &str = "rte_(mbuf|mempool|ring|device|eth_rxseg.*|eth_vmdq.*|eth_dcb.*)";
 
 fn main() -> ExitCode {
@@ -63,7 +64,8 @@ fn build() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Tells Cargo what libdpdk.pc says. The linker drops the libraries that nothing refers to (`--as-needed`).
+/// Tells Cargo what libdpdk.pc says. The linker drops the libraries that nothing refers to
+/// (`--as-needed`).
 fn link_shared(found: &pkg_config::Library) {
     for path in &found.link_paths {
         println!("cargo::rustc-link-search=native={}", path.display());
@@ -74,12 +76,14 @@ fn link_shared(found: &pkg_config::Library) {
 }
 
 fn first_line(error: &pkg_config::Error) -> String {
-    // The error's text has a paragraph of hints; its `Display` of the failed command is what matters here.
+    // The error's text has a paragraph of hints; its `Display` of the failed command is what
+    // matters here.
     error.to_string().lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason").to_owned()
 }
 
-/// Every flag, where the `pkg-config` crate keeps `-I` and `-D` alone: `-march=…` decides which instructions DPDK's inline
-/// functions use, and `-include rte_config.h` how its structures are laid out.
+/// Every flag, where the `pkg-config` crate keeps `-I` and `-D` alone: `-march=…` decides which
+/// instructions DPDK's inline functions use, and `-include rte_config.h` how its structures are
+/// laid out.
 fn pkg_config_cflags() -> Result<Vec<String>, Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=PKG_CONFIG");
     let program = env::var_os("PKG_CONFIG").unwrap_or_else(|| "pkg-config".into());
@@ -93,7 +97,8 @@ fn pkg_config_cflags() -> Result<Vec<String>, Box<dyn Error>> {
 fn compile_shim(flags: &[String]) -> Result<(), Box<dyn Error>> {
     let mut build = cc::Build::new();
     build.file("src/shim.c").std("gnu11").warnings(true).extra_warnings(false);
-    // Always optimised: every test and every debug build goes through these few lines of inline functions.
+    // Always optimised: every test and every debug build goes through these few lines of inline
+    // functions.
     build.opt_level(2);
     for flag in flags {
         build.flag(flag);
@@ -128,8 +133,9 @@ fn generate_bindings(flags: &[String], abi: u32) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Links every archive of `pkg-config --static` whole: drivers, buses and mempool handlers register themselves in
-/// constructors that nothing refers to. What those archives need in turn is linked shared.
+/// Links every archive of `pkg-config --static` whole: drivers, buses and mempool handlers register
+/// themselves in constructors that nothing refers to. What those archives need in turn is linked
+/// shared.
 fn link_static(found: &pkg_config::Library) -> Result<(), Box<dyn Error>> {
     link_shared(found);
     Ok(())

@@ -1,21 +1,23 @@
 //! Which DPDK releases these bindings support, and what to say about the others.
 //!
-//! This file is used twice: `build.rs` compiles it to refuse a DPDK before anything is built against it, and the crate
-//! exports it, where its tests run. It therefore depends on `std` alone.
+//! This file is used twice: `build.rs` compiles it to refuse a DPDK before anything is built
+//! against it, and the crate exports it, where its tests run. It therefore depends on `std` alone.
 
 /// One long-term release of DPDK.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Release {
     /// The year of the release, two digits: the 22 of 22.11.
     pub year: u32,
-    /// The number of its ABI, which is the first number of its libraries' soname: the 23 of `librte_eal.so.23`.
+    /// The number of its ABI, which is the first number of its libraries' soname: the 23 of
+    /// `librte_eal.so.23`.
     pub abi: u32,
     /// Where an operator finds it.
     pub found_in: &'static str,
 }
 
-/// Every supported release, oldest first. All are `.11`: DPDK keeps its ABI from one November to the next and maintains
-/// that release for years; what lies between changes the layout of `rte_eth_fp_ops`, `rte_mbuf` and `rte_ring` freely.
+/// Every supported release, oldest first. All are `.11`: DPDK keeps its ABI from one November to
+/// the next and maintains that release for years; what lies between changes the layout of
+/// `rte_eth_fp_ops`, `rte_mbuf` and `rte_ring` freely.
 pub const SUPPORTED: [Release; 4] = [
     Release { year: 22, abi: 23, found_in: "Debian 12" },
     Release { year: 23, abi: 24, found_in: "Ubuntu 24.04" },
@@ -26,8 +28,8 @@ pub const SUPPORTED: [Release; 4] = [
 /// The Debian packages that a build needs.
 pub const PACKAGES: &str = "libdpdk-dev pkg-config gcc clang libclang-dev";
 
-/// Finds the supported release that `version` is a patch release of. `version` is as `pkg-config --modversion libdpdk`
-/// prints it, such as `22.11.11` or `24.11.0-rc2`.
+/// Finds the supported release that `version` is a patch release of. `version` is as `pkg-config
+/// --modversion libdpdk` prints it, such as `22.11.11` or `24.11.0-rc2`.
 ///
 /// # Errors
 /// The text to show to whoever builds: what was found, and what to do.

@@ -2,15 +2,18 @@
 //!
 //! Nothing here is safe; the `dpdk` crate is. There are four parts:
 //!
-//! * the functions, types and constants that bindgen found in `wrapper.h`, under the names DPDK gives them. Layouts come
-//!   from the headers that are installed where this is built, never from memory: they differ between releases.
-//! * `shim_*`, from `shim.c`: DPDK's inline functions and macros, compiled with exactly the flags libdpdk.pc asks for.
-//! * [`mbuf`]: the fields of a frame, read inline at the offsets of the installed header. A call costs about 1.3 ns, which
-//!   is nothing per burst and too much per packet.
+//! * the functions, types and constants that bindgen found in `wrapper.h`, under the names DPDK
+//!   gives them. Layouts come from the headers that are installed where this is built, never from
+//!   memory: they differ between releases.
+//! * `shim_*`, from `shim.c`: DPDK's inline functions and macros, compiled with exactly the flags
+//!   libdpdk.pc asks for.
+//! * [`mbuf`]: the fields of a frame, read inline at the offsets of the installed header. A call
+//!   costs about 1.3 ns, which is nothing per burst and too much per packet.
 //! * [`gate`]: which DPDK releases are supported. Another one is refused by `build.rs`, by name.
 //!
-//! DPDK is linked as libdpdk.pc says, which is shared: the EAL loads drivers from its plug-in directory at run time. With
-//! the feature `static` every driver becomes part of the program instead.
+//! DPDK is linked as libdpdk.pc says, which is shared: the EAL loads drivers from its plug-in
+//! directory at run time. With the feature `static` every driver becomes part of the program
+//! instead.
 //!
 //! ```
 //! // Any patch release of the DPDK that this was built against has the same ABI.

@@ -1,8 +1,10 @@
 //! # Safety
-//! Reads and writes single fields of `struct rte_mbuf` at the offsets that bindgen took from the installed header. The
-//! structure itself is opaque here, because its members move between anonymous unions from release to release.
+//! Reads and writes single fields of `struct rte_mbuf` at the offsets that bindgen took from the
+//! installed header. The structure itself is opaque here, because its members move between
+//! anonymous unions from release to release.
 //!
-//! Every function wants a pointer to an initialised mbuf that nobody else writes to during the call.
+//! Every function wants a pointer to an initialised mbuf that nobody else writes to during the
+//! call.
 
 use crate::{bindings as c, rte_mbuf};
 
@@ -68,8 +70,8 @@ reader! {
 /// Sets both lengths of a frame that has one segment.
 ///
 /// # Safety
-/// `mbuf` points to an initialised mbuf of one segment that the caller owns, and its data starts at least `length` bytes
-/// before the end of its buffer.
+/// `mbuf` points to an initialised mbuf of one segment that the caller owns, and its data starts at
+/// least `length` bytes before the end of its buffer.
 #[inline]
 pub unsafe fn set_len(mbuf: *mut rte_mbuf, length: u16) {
     // SAFETY: the offset is that of the field in the installed header, so it lies within the mbuf.

@@ -13,7 +13,8 @@ use crate::mbuf::Mbuf;
 /// The most frames that travel together.
 pub const MAX_BURST: usize = 64;
 
-/// Up to [`MAX_BURST`] owned frames, on the stack. Dropping it frees them one by one; [`free_burst`] is cheaper.
+/// Up to [`MAX_BURST`] owned frames, on the stack. Dropping it frees them one by one;
+/// [`free_burst`] is cheaper.
 pub type Burst<'eal> = ArrayVec<Mbuf<'eal>, MAX_BURST>;
 
 /// Frees all frames of a burst in one call.
@@ -24,10 +25,12 @@ pub fn free_burst(burst: &mut Burst<'_>) {
     if count == 0 {
         return;
     }
-    let frames = burst.as_mut_ptr();
-    // SAFETY: shorter, and the first 0 places need no value. From here on the burst does not own its frames.
+    // SAFETY: shorter, and the first 0 places need no value. From here on the burst does not own
+    // its frames.
     unsafe { burst.set_len(0) };
-    // SAFETY: an Mbuf is a pointer to rte_mbuf (repr(transparent)); there were `count` of them, owned by the burst until now.
+    let frames = burst.as_mut_ptr();
+    // SAFETY: an Mbuf is a pointer to rte_mbuf (repr(transparent)); there were `count` of them,
+    // owned by the burst until now.
     unsafe { c::rte_pktmbuf_free_bulk(frames.cast(), count) };
 }
 
@@ -41,19 +44,21 @@ pub fn total_len(frames: &[Mbuf<'_>]) -> u64 {
 /// Forgets the first `gone` items, which somebody else owns now, and moves the others to the front.
 ///
 /// # Safety
-/// `gone` is at most the number of items, and the caller has given the ownership of the first `gone` away.
+/// `gone` is at most the number of items, and the caller has given the ownership of the first
+/// `gone` away.
 #[inline]
 pub(crate) unsafe fn forget_front<T, const N: usize>(items: &mut ArrayVec<T, N>, gone: usize) {
     let held = items.len();
     let left = held - gone;
-    let start = items.as_mut_ptr();
     // SAFETY: nothing is in reach while items move, whatever happens; 0 places need no value.
     unsafe { items.set_len(0) };
+    let start = items.as_mut_ptr();
     // The usual case is that everything went, and nothing has to move.
     if left != 0 {
         // SAFETY: `gone` items in is inside the array, by the caller's promise.
         let rest = unsafe { start.add(gone) };
-        // SAFETY: `left` items are valid at `rest`, and as many places are there at the start; they may overlap.
+        // SAFETY: `left` items are valid at `rest`, and as many places are there at the start; they
+        // may overlap.
         unsafe { ptr::copy(rest, start, left) };
         // SAFETY: the first `left` places hold the items just moved, and nobody else owns them.
         unsafe { items.set_len(left) };
@@ -64,7 +69,8 @@ pub(crate) unsafe fn forget_front<T, const N: usize>(items: &mut ArrayVec<T, N>,
 mod tests {
     use super::*;
 
-    /// Items with a destructor, so that one lost or one freed twice is seen (by Miri, or by the allocator).
+    /// Items with a destructor, so that one lost or one freed twice is seen (by Miri, or by the
+    /// allocator).
     fn items(count: usize) -> ArrayVec<Box<usize>, 8> {
         (0..count).map(Box::new).collect()
     }

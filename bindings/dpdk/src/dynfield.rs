@@ -1,8 +1,9 @@
-//! Fields that travel with a frame but are not in every mbuf: DPDK hands out the spare bytes of `struct rte_mbuf` at run
-//! time, by name.
+//! Fields that travel with a frame but are not in every mbuf: DPDK hands out the spare bytes of
+//! `struct rte_mbuf` at run time, by name.
 //!
 //! # Safety
-//! Reads and writes bytes of an mbuf at an offset that DPDK assigned to a field of that size and alignment.
+//! Reads and writes bytes of an mbuf at an offset that DPDK assigned to a field of that size and
+//! alignment.
 
 use std::ffi::{CStr, c_char, c_int};
 use std::marker::PhantomData;
@@ -13,7 +14,8 @@ use crate::eal::Eal;
 use crate::error::Errno;
 use crate::mbuf::Mbuf;
 
-/// Two clock stamps in every frame: when it was received, and the earliest moment at which it may have arrived.
+/// Two clock stamps in every frame: when it was received, and the earliest moment at which it may
+/// have arrived.
 ///
 /// The unit is the caller's. A frame that nobody stamped holds what its buffer held before.
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +63,8 @@ impl<'eal> Stamps<'eal> {
     pub fn of(&self, frame: &Mbuf<'_>) -> (u64, u64) {
         // SAFETY: DPDK assigned 16 bytes at this offset to this field.
         let field = unsafe { frame.as_ptr().byte_add(self.offset) }.cast::<[u64; 2]>();
-        // SAFETY: aligned as asked for at registration; initialised, because pools are made of zeroed memory.
+        // SAFETY: aligned as asked for at registration; initialised, because pools are made of
+        // zeroed memory.
         let [rx, bound] = unsafe { field.read() };
         (rx, bound)
     }
@@ -105,7 +108,8 @@ impl<'eal> RxTimestamps<'eal> {
         }
         // SAFETY: DPDK assigned 8 bytes at this offset to this field (rte_mbuf_timestamp_t).
         let field = unsafe { frame.as_ptr().byte_add(self.offset) }.cast::<u64>();
-        // SAFETY: aligned as DPDK registered it; initialised, because pools are made of zeroed memory.
+        // SAFETY: aligned as DPDK registered it; initialised, because pools are made of zeroed
+        // memory.
         Some(unsafe { field.read() })
     }
 }

@@ -1,8 +1,9 @@
 //! The Environment Abstraction Layer: DPDK itself, once per process.
 //!
 //! # Safety
-//! Calls `rte_eal_init` and `rte_eal_cleanup`. The first has to come before, and the second after, every other DPDK call
-//! that touches memory of DPDK's: everything that makes such a call borrows the [`Eal`].
+//! Calls `rte_eal_init` and `rte_eal_cleanup`. The first has to come before, and the second after,
+//! every other DPDK call that touches memory of DPDK's: everything that makes such a call borrows
+//! the [`Eal`].
 
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr;
@@ -16,41 +17,49 @@ use crate::error::{Errno, text_of};
 use crate::port::{Found, Port, PortError, Slot};
 use crate::thread::{Registered, ThreadError};
 
-/// DPDK, initialised. There is one per process; everything else in this crate borrows it, so it is dropped last.
+/// DPDK, initialised. There is one per process; everything else in this crate borrows it, so it is
+/// dropped last.
 ///
 /// Dropping it calls `rte_eal_cleanup`: devices are closed, hugepages are given back.
 ///
 /// # Sharing
-/// `&Eal` may be used from every thread: the functions behind it that create or look up something take a lock of the
-/// `Eal`'s, and those that concern one port the lock of that port.
+/// `&Eal` may be used from every thread: the functions behind it that create or look up something
+/// take a lock of the `Eal`'s, and those that concern one port the lock of that port.
 #[derive(Debug)]
 pub struct Eal {
-    /// Held while something is created or registered: DPDK's documentation does not say which of these may run in parallel.
+    /// Held while something is created or registered: DPDK's documentation does not say which of
+    /// these may run in parallel.
     control: Mutex<()>,
     /// By port id: who has the port, and the lock that every control call on it takes.
     ports: [Mutex<Slot>; c::RTE_MAX_ETHPORTS as usize],
 }
 
-/// Whether `rte_eal_init` has been called in this process. Set once, by whichever thread calls [`Eal::init`] first; the swap
-/// is sequentially consistent, and nothing else is published through it.
+/// Whether `rte_eal_init` has been called in this process. Set once, by whichever thread calls
+/// [`Eal::init`] first; the swap is sequentially consistent, and nothing else is published through
+/// it.
 static INIT_CALLED: AtomicBool = AtomicBool::new(false);
 
 impl Eal {
-    /// Initialises DPDK with `args`, the EAL's options without a program name, such as `--no-huge`, `-m`, `64`.
+    /// Initialises DPDK with `args`, the EAL's options without a program name, such as `--no-huge`,
+    /// `-m`, `64`.
     ///
-    /// `rte_eal_init` pins the calling thread to the first of its lcores; the thread's affinity is put back as it was before
-    /// this returns. Threads that the EAL itself starts (interrupts, control) take theirs from the calling thread, so call this
-    /// on a thread that is confined to housekeeping CPUs, and pass one lcore among these (`--lcores 0@3`): packet threads
+    /// `rte_eal_init` pins the calling thread to the first of its lcores; the thread's affinity is
+    /// put back as it was before this returns. Threads that the EAL itself starts (interrupts,
+    /// control) take theirs from the calling thread, so call this on a thread that is confined
+    /// to housekeeping CPUs, and pass one lcore among these (`--lcores 0@3`): packet threads
     /// are the caller's own, see [`Eal::register_thread`].
     ///
-    /// DPDK says of `argc` and `argv`: "the contents of the array, as well as the strings which are pointed to by the array,
-    /// may be modified by this function". So it gets copies, which stay for the rest of the process.
+    /// DPDK says of `argc` and `argv`: "the contents of the array, as well as the strings which are
+    /// pointed to by the array, may be modified by this function". So it gets copies, which
+    /// stay for the rest of the process.
     ///
     /// # Errors
-    /// [`EalError::Twice`] from the second call on, even if the first failed: a failed `rte_eal_init` can not in general be
-    /// repeated. Otherwise what DPDK could not do; its log says more, see [`crate::log_to`].
+    /// [`EalError::Twice`] from the second call on, even if the first failed: a failed
+    /// `rte_eal_init` can not in general be repeated. Otherwise what DPDK could not do; its log
+    /// says more, see [`crate::log_to`].
     ///
-    /// An option that makes DPDK print something and exit is refused: a library does not end the process.
+    /// An option that makes DPDK print something and exit is refused: a library does not end the
+    /// process.
     pub fn init(args: impl IntoIterator<Item = String>) -> Result<Self, EalError> {
         let mut strings = vec![c"barewire".to_owned()];
         for arg in args {
@@ -70,8 +79,9 @@ impl Eal {
         let mut argv: Vec<*mut c_char> = strings.into_iter().map(CString::into_raw).collect();
         argv.push(ptr::null_mut());
         let argv = Vec::leak(argv);
-        // SAFETY: argv holds argc writable, terminated strings and a null; all of them are leaked, so they outlive whatever
-        // the EAL keeps. The flag above makes this the only call in the process.
+        // SAFETY: argv holds argc writable, terminated strings and a null; all of them are leaked,
+        // so they outlive whatever the EAL keeps. The flag above makes this the only call
+        // in the process.
         let parsed = unsafe { c::rte_eal_init(argc, argv.as_mut_ptr()) };
         let failed = (parsed < 0).then(Errno::last);
 
@@ -106,8 +116,9 @@ impl Eal {
         version.to_str().unwrap_or("DPDK")
     }
 
-    /// The names of all ports that the EAL has probed and that are not closed, in the order of their ids. A name is a PCI
-    /// address, `0000:3b:00.0`, or that of a virtual device, `net_pcap0`.
+    /// The names of all ports that the EAL has probed and that are not closed, in the order of
+    /// their ids. A name is a PCI address, `0000:3b:00.0`, or that of a virtual device,
+    /// `net_pcap0`.
     #[must_use]
     pub fn port_names(&self) -> Vec<String> {
         let _control = self.control();
@@ -117,24 +128,27 @@ impl Eal {
     /// Claims the port of a probed device by its name; `3b:00.0` is short for `0000:3b:00.0`.
     ///
     /// # Errors
-    /// [`PortError::NotFound`], [`PortError::Claimed`] when somebody has it already, [`PortError::Owned`] when another
-    /// part of DPDK has it (a member of a bonding device, say).
+    /// [`PortError::NotFound`], [`PortError::Claimed`] when somebody has it already,
+    /// [`PortError::Owned`] when another part of DPDK has it (a member of a bonding device,
+    /// say).
     pub fn port(&self, name: &str) -> Result<Port<'_, Found>, PortError> {
         Port::claim(self, name)
     }
 
-    /// Makes the calling thread an lcore, as long as the result lives: it gets an lcore id, and with it its own cache in
-    /// every mempool.
+    /// Makes the calling thread an lcore, as long as the result lives: it gets an lcore id, and
+    /// with it its own cache in every mempool.
     ///
     /// # Errors
-    /// When no lcore id is left, or the thread has one: that which called [`Eal::init`] is the EAL's main lcore.
+    /// When no lcore id is left, or the thread has one: that which called [`Eal::init`] is the
+    /// EAL's main lcore.
     pub fn register_thread(&self) -> Result<Registered<'_>, ThreadError> {
         Registered::register(self)
     }
 
     /// The lock for creating and registering things.
     pub(crate) fn control(&self) -> MutexGuard<'_, ()> {
-        // A panic under this lock leaves nothing behind that it protects: DPDK's own structures are changed by C alone.
+        // A panic under this lock leaves nothing behind that it protects: DPDK's own structures are
+        // changed by C alone.
         self.control.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -147,8 +161,9 @@ impl Eal {
 
 impl Drop for Eal {
     fn drop(&mut self) {
-        // "After this call, no DPDK function calls may be made." All that could make one borrows `self`, and is gone.
-        // SAFETY: rte_eal_init succeeded and this is the only clean-up, since an Eal is neither Clone nor made elsewhere.
+        // "After this call, no DPDK function calls may be made." All that could make one borrows
+        // `self`, and is gone. SAFETY: rte_eal_init succeeded and this is the only
+        // clean-up, since an Eal is neither Clone nor made elsewhere.
         let _failed = unsafe { c::rte_eal_cleanup() };
     }
 }

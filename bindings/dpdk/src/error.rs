@@ -25,7 +25,8 @@ impl Errno {
         self.0
     }
 
-    /// `rte_errno` of the calling thread: where a function answers -1 or null, it left its reason there.
+    /// `rte_errno` of the calling thread: where a function answers -1 or null, it left its reason
+    /// there.
     pub(crate) fn last() -> Self {
         // SAFETY: reads a thread-local integer, which exists from the start of every thread.
         Self(unsafe { c::shim_errno() })
@@ -41,7 +42,8 @@ impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // SAFETY: rte_strerror takes any integer, and works before and after the EAL's time.
         let text = unsafe { c::rte_strerror(self.0) };
-        // SAFETY: it returns a terminated string in a buffer of this thread's, which stays as it is until the next call.
+        // SAFETY: it returns a terminated string in a buffer of this thread's, which stays as it is
+        // until the next call.
         let text = unsafe { CStr::from_ptr(text) };
         write!(f, "{} (error {})", text.to_string_lossy(), self.0)
     }

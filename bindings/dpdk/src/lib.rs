@@ -1,7 +1,7 @@
 //! Safe ownership of DPDK objects.
 //!
-//! What the C headers say in sentences ("not in parallel on the same queue", "after this call, no DPDK function calls may be
-//! made"), the types here say to the compiler:
+//! What the C headers say in sentences ("not in parallel on the same queue", "after this call, no
+//! DPDK function calls may be made"), the types here say to the compiler:
 //!
 //! ```text
 //!  Eal ◄── Mempool<'eal>           Copy; lives until the EAL is cleaned up
@@ -14,11 +14,13 @@
 //!                         RxQueue<'port, 'eal>, TxQueue<'port, 'eal>     Send, not Sync, not Clone
 //! ```
 //!
-//! Four misuses do not compile, which tests keep so: sharing a queue between threads, stopping a port while its queues are lent, a
-//! frame that outlives the EAL, dropping the EAL under a pool or ring.
+//! Four misuses do not compile, which tests keep so: sharing a queue between threads, stopping a
+//! port while its queues are lent, a frame that outlives the EAL, dropping the EAL under a pool or
+//! ring.
 //!
-//! The crate does not configure devices beyond queues, MTU, receive-side scaling and time stamps; it has no hot-plug, and it refuses to
-//! be a secondary process, because another process could then do what the types here forbid.
+//! The crate does not configure devices beyond queues, MTU, receive-side scaling and time stamps;
+//! it has no hot-plug, and it refuses to be a secondary process, because another process could then
+//! do what the types here forbid.
 //!
 //! ```no_run
 //! use dpdk::{Burst, Eal, Mempool, MempoolConfig, PortConfig, free_burst};
@@ -38,10 +40,11 @@
 //! ```
 //!
 //! # Where this is weaker than it looks
-//! Drivers are trusted: that a frame they deliver is owned by nobody else, and that its data lies within its buffer. (net_null with `size=` larger
-//! than a buffer breaks the second; debug builds notice, so check that argument before.) A driver that lends frames out of
-//! memory of its own (mlx5 with multi-packet receive) wants them back before its port is closed; that is not expressed in types. Nor
-//! is a device that is pulled out of the machine.
+//! Drivers are trusted: that a frame they deliver is owned by nobody else, and that its data lies
+//! within its buffer. (net_null with `size=` larger than a buffer breaks the second; debug builds
+//! notice, so check that argument before.) A driver that lends frames out of memory of its own
+//! (mlx5 with multi-packet receive) wants them back before its port is closed; that is not
+//! expressed in types. Nor is a device that is pulled out of the machine.
 
 mod burst;
 mod dynfield;

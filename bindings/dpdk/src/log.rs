@@ -49,17 +49,19 @@ type Sink = Box<dyn Fn(LogLevel, &str) + Send + Sync>;
 /// Where lines go. Written once, by [`log_to`]; C threads read it.
 static SINK: OnceLock<Sink> = OnceLock::new();
 
-/// The beginning of a line that has not ended. Every callback comes with the stream's lock held, so this lock is never waited for.
+/// The beginning of a line that has not ended. Every callback comes with the stream's lock held, so
+/// this lock is never waited for.
 static LINE: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// A line longer than this is delivered in pieces.
 const LINE_MAX: usize = 4096;
 
-/// Sends every line that DPDK logs to `sink`, without its line end, for the rest of the process; the default is stderr and
-/// syslog. May be called before [`Eal::init`](crate::Eal::init), which logs most.
+/// Sends every line that DPDK logs to `sink`, without its line end, for the rest of the process;
+/// the default is stderr and syslog. May be called before [`Eal::init`](crate::Eal::init), which
+/// logs most.
 ///
-/// `sink` is called on the thread that logs, with a lock of the C library's held: it must not call DPDK. A panic in it is
-/// swallowed.
+/// `sink` is called on the thread that logs, with a lock of the C library's held: it must not call
+/// DPDK. A panic in it is swallowed.
 ///
 /// # Errors
 /// [`LogError::Twice`] from the second call on.
@@ -79,16 +81,16 @@ pub fn log_to(sink: impl Fn(LogLevel, &str) + Send + Sync + 'static) -> Result<(
     Ok(())
 }
 
-/// Logs what is `level` or worse, from every part of DPDK. May be called before [`Eal::init`](crate::Eal::init); an EAL
-/// argument `--log-level` has the last word.
+/// Logs what is `level` or worse, from every part of DPDK. May be called before
+/// [`Eal::init`](crate::Eal::init); an EAL argument `--log-level` has the last word.
 pub fn set_log_level(level: LogLevel) {
     // SAFETY: sets an integer that DPDK's logging functions compare with.
     unsafe { c::rte_log_set_global_level(level as u32) };
     set_log_level_of("*", level);
 }
 
-/// Logs what is `level` or worse from the parts of DPDK whose name matches `pattern`, such as `pmd.net.*`. Says whether the pattern
-/// could be used.
+/// Logs what is `level` or worse from the parts of DPDK whose name matches `pattern`, such as
+/// `pmd.net.*`. Says whether the pattern could be used.
 pub fn set_log_level_of(pattern: &str, level: LogLevel) -> bool {
     let Some(pattern) = c_string(pattern) else { return false };
     // SAFETY: the pattern is terminated, and only read.

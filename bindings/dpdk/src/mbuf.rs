@@ -1,9 +1,10 @@
 //! One owned frame.
 //!
 //! # Safety
-//! An [`Mbuf`] is a pointer to `struct rte_mbuf` that is owned: nobody else reads or writes the frame or frees it. What a
-//! driver delivers and what a pool hands out is owned in this sense (reference count 1, not attached to another mbuf),
-//! and nothing here makes a clone or an indirect mbuf.
+//! An [`Mbuf`] is a pointer to `struct rte_mbuf` that is owned: nobody else reads or writes the
+//! frame or frees it. What a driver delivers and what a pool hands out is owned in this sense
+//! (reference count 1, not attached to another mbuf), and nothing here makes a clone or an indirect
+//! mbuf.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -74,8 +75,9 @@ impl<'eal> Mbuf<'eal> {
             // SAFETY: the frame is owned.
             unsafe { data(self.raw) }
         };
-        // SAFETY: the driver keeps data_off + data_len within the buffer, whose bytes are initialised; the frame is owned by
-        // `self`, which is borrowed mutably as long as the bytes are.
+        // SAFETY: the driver keeps data_off + data_len within the buffer, whose bytes are
+        // initialised; the frame is owned by `self`, which is borrowed mutably as long as
+        // the bytes are.
         unsafe { slice::from_raw_parts_mut(start, len) }
     }
 
@@ -122,7 +124,8 @@ impl<'eal> Mbuf<'eal> {
         unsafe { field::ol_flags(self.raw.as_ptr()) }
     }
 
-    /// The receiving device's hash of the frame's flow, where it computed one (`RTE_MBUF_F_RX_RSS_HASH`).
+    /// The receiving device's hash of the frame's flow, where it computed one
+    /// (`RTE_MBUF_F_RX_RSS_HASH`).
     #[inline]
     #[must_use]
     pub fn rss_hash(&self) -> Option<u32> {
@@ -134,7 +137,8 @@ impl<'eal> Mbuf<'eal> {
     /// Makes a frame of one segment `len` bytes long; new bytes at its end are zero.
     ///
     /// # Errors
-    /// [`ResizeError`] when the frame has several segments or its buffer is too short; the frame is as before.
+    /// [`ResizeError`] when the frame has several segments or its buffer is too short; the frame is
+    /// as before.
     #[inline]
     pub fn resize(&mut self, len: usize) -> Result<(), ResizeError> {
         let (start, held) = {
@@ -147,10 +151,12 @@ impl<'eal> Mbuf<'eal> {
         if let Some(more) = len.checked_sub(held) {
             // SAFETY: held <= len <= room, so this is inside the buffer.
             let end = unsafe { start.add(held) };
-            // SAFETY: from there, `more` bytes end at `len`, inside the buffer, and the frame is owned.
+            // SAFETY: from there, `more` bytes end at `len`, inside the buffer, and the frame is
+            // owned.
             unsafe { end.write_bytes(0, more) };
         }
-        // SAFETY: the frame is owned, has one segment, and the buffer has room for `new` bytes of data.
+        // SAFETY: the frame is owned, has one segment, and the buffer has room for `new` bytes of
+        // data.
         unsafe { field::set_len(self.raw.as_ptr(), new) };
         Ok(())
     }
@@ -163,8 +169,8 @@ impl<'eal> Mbuf<'eal> {
         len.saturating_sub(unsafe { field::data_off(self.raw.as_ptr()) })
     }
 
-    /// Appends the segments of `tail` to this frame. DPDK: "the two packets must not be fragmented into too many segments",
-    /// which is 65535 together.
+    /// Appends the segments of `tail` to this frame. DPDK: "the two packets must not be fragmented
+    /// into too many segments", which is 65535 together.
     ///
     /// # Errors
     /// Gives `tail` back when there would be too many.
@@ -179,7 +185,8 @@ impl<'eal> Mbuf<'eal> {
         Ok(())
     }
 
-    /// Asks for the first bytes to be brought into the cache; worth it some frames ahead of reading them.
+    /// Asks for the first bytes to be brought into the cache; worth it some frames ahead of reading
+    /// them.
     #[inline]
     pub fn prefetch(&self) {
         #[cfg(target_arch = "x86_64")]
@@ -204,8 +211,8 @@ impl<'eal> Mbuf<'eal> {
     /// Takes a frame over.
     ///
     /// # Safety
-    /// `raw` is a frame that the caller owns, whose reference count is 1 and whose buffers nobody else reads or writes, out of
-    /// a pool that lives as long as `'eal`.
+    /// `raw` is a frame that the caller owns, whose reference count is 1 and whose buffers nobody
+    /// else reads or writes, out of a pool that lives as long as `'eal`.
     #[inline]
     #[must_use]
     pub unsafe fn from_raw(raw: NonNull<c::rte_mbuf>) -> Self {
@@ -244,13 +251,14 @@ unsafe fn data(mbuf: NonNull<c::rte_mbuf>) -> (*mut u8, usize) {
 /// The bytes of one segment.
 ///
 /// # Safety
-/// `mbuf` is an initialised mbuf, nobody writes to it or to its buffer during `'a`, and it is not freed during `'a`.
+/// `mbuf` is an initialised mbuf, nobody writes to it or to its buffer during `'a`, and it is not
+/// freed during `'a`.
 #[inline]
 unsafe fn segment<'a>(mbuf: NonNull<c::rte_mbuf>) -> &'a [u8] {
     // SAFETY: the caller's promise.
     let (start, len) = unsafe { data(mbuf) };
-    // SAFETY: whoever filled the mbuf keeps data_off + data_len within the buffer, and its bytes are initialised (pools are
-    // made of zeroed memory).
+    // SAFETY: whoever filled the mbuf keeps data_off + data_len within the buffer, and its bytes
+    // are initialised (pools are made of zeroed memory).
     unsafe { slice::from_raw_parts(start, len) }
 }
 
@@ -323,7 +331,8 @@ mod tests {
 
     use super::*;
 
-    /// An mbuf with its buffer behind it, as a pool lays them out, but owned by Rust. Never dropped as an `Mbuf`.
+    /// An mbuf with its buffer behind it, as a pool lays them out, but owned by Rust. Never dropped
+    /// as an `Mbuf`.
     struct Fake {
         mbuf: Box<c::rte_mbuf>,
         buffer: Vec<u8>,

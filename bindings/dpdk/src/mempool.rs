@@ -1,7 +1,8 @@
 //! Pools of packet buffers.
 //!
 //! # Safety
-//! Holds a pointer to `struct rte_mempool` that stays valid until the EAL is cleaned up: no pool is ever freed before.
+//! Holds a pointer to `struct rte_mempool` that stays valid until the EAL is cleaned up: no pool is
+//! ever freed before.
 
 use std::ffi::CStr;
 use std::fmt;
@@ -20,16 +21,18 @@ pub const HEADROOM: u16 = c::RTE_PKTMBUF_HEADROOM as u16;
 
 /// A pool of packet buffers: a handle, to be copied freely.
 ///
-/// The pool itself lives until the EAL is cleaned up. A frame finds its way back to its pool alone, so freeing a pool
-/// before its last frame would be an error that nothing could see; and there are as many pools as queues, made at the start.
+/// The pool itself lives until the EAL is cleaned up. A frame finds its way back to its pool alone,
+/// so freeing a pool before its last frame would be an error that nothing could see; and there are
+/// as many pools as queues, made at the start.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Mempool<'eal> {
     raw: NonNull<c::rte_mempool>,
     eal: PhantomData<&'eal Eal>,
 }
 
-// SAFETY: a mempool is made for use by many threads: its ring is multi-producer and multi-consumer (no flag is given that says
-// otherwise), and the caches in front of it are per lcore id, which no two threads share.
+// SAFETY: a mempool is made for use by many threads: its ring is multi-producer and multi-consumer
+// (no flag is given that says otherwise), and the caches in front of it are per lcore id, which no
+// two threads share.
 unsafe impl Send for Mempool<'_> {}
 // SAFETY: as above; a handle has no state of its own.
 unsafe impl Sync for Mempool<'_> {}
@@ -37,14 +40,16 @@ unsafe impl Sync for Mempool<'_> {}
 /// How to make a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MempoolConfig {
-    /// Number of buffers. DPDK: "the optimum size (in terms of memory usage) for a mempool is when n is a power of two minus
-    /// one".
+    /// Number of buffers. DPDK: "the optimum size (in terms of memory usage) for a mempool is when
+    /// n is a power of two minus one".
     pub buffers: u32,
-    /// Buffers that each lcore may keep for itself, at most 512 and at most two thirds of `buffers`; 0 for none. Buffers in
-    /// one lcore's cache are out of reach for all others, so count them in when sizing the pool.
+    /// Buffers that each lcore may keep for itself, at most 512 and at most two thirds of
+    /// `buffers`; 0 for none. Buffers in one lcore's cache are out of reach for all others, so
+    /// count them in when sizing the pool.
     pub cache: u32,
-    /// Bytes in a buffer, [`HEADROOM`] included. 2176 (2 KiB and the headroom) holds a frame of the usual MTU in one segment;
-    /// longer frames span several buffers where the device can do that.
+    /// Bytes in a buffer, [`HEADROOM`] included. 2176 (2 KiB and the headroom) holds a frame of
+    /// the usual MTU in one segment; longer frames span several buffers where the device can
+    /// do that.
     pub data_room: u16,
     /// NUMA node of the memory; `None` for any.
     pub socket: Option<u32>,
@@ -79,7 +84,8 @@ impl<'eal> Mempool<'eal> {
                 .map_err(|_| MempoolError::Socket { name: name.to_owned(), socket: node })?,
         };
         let _control = eal.control();
-        // SAFETY: the EAL is up, since it is borrowed, and the name is terminated and copied by the function.
+        // SAFETY: the EAL is up, since it is borrowed, and the name is terminated and copied by the
+        // function.
         let raw = unsafe {
             c::rte_pktmbuf_pool_create(c_name.as_ptr(), buffers, cache, 0, data_room, socket)
         };
@@ -87,11 +93,12 @@ impl<'eal> Mempool<'eal> {
         Ok(Self { raw, eal: PhantomData })
     }
 
-    /// Buffers that are in the pool or in its caches. Counts all caches, so not for the packet path; a snapshot while
-    /// others use the pool.
+    /// Buffers that are in the pool or in its caches. Counts all caches, so not for the packet
+    /// path; a snapshot while others use the pool.
     #[must_use]
     pub fn available(&self) -> u32 {
-        // SAFETY: the pool lives until the EAL is cleaned up. The function reads counters that others change, and clamps.
+        // SAFETY: the pool lives until the EAL is cleaned up. The function reads counters that
+        // others change, and clamps.
         unsafe { c::rte_mempool_avail_count(self.as_ptr()) }
     }
 
@@ -112,7 +119,8 @@ impl<'eal> Mempool<'eal> {
     /// Bytes in a buffer, [`HEADROOM`] included.
     #[must_use]
     pub fn data_room(&self) -> u16 {
-        // SAFETY: the pool lives until the EAL is cleaned up, and it was made by rte_pktmbuf_pool_create.
+        // SAFETY: the pool lives until the EAL is cleaned up, and it was made by
+        // rte_pktmbuf_pool_create.
         unsafe { c::shim_pool_data_room(self.as_ptr()) }
     }
 
@@ -126,8 +134,8 @@ impl<'eal> Mempool<'eal> {
         name.to_str().unwrap_or("?")
     }
 
-    /// Appends `count` empty frames to `burst`: all of them, or none. One call for all, which is about ten times cheaper than
-    /// [`Mbuf::alloc`](crate::Mbuf::alloc) for each.
+    /// Appends `count` empty frames to `burst`: all of them, or none. One call for all, which is
+    /// about ten times cheaper than [`Mbuf::alloc`](crate::Mbuf::alloc) for each.
     ///
     /// # Errors
     /// [`PoolEmpty`] when the pool has fewer, or `burst` has no room for that many.
@@ -141,7 +149,8 @@ impl<'eal> Mempool<'eal> {
         let free = unsafe { burst.as_mut_ptr().add(held) };
         #[expect(clippy::cast_possible_truncation, reason = "at most MAX_BURST")]
         let wanted = count as u32;
-        // SAFETY: an Mbuf is a pointer to rte_mbuf (repr(transparent)), and there are `count` free places.
+        // SAFETY: an Mbuf is a pointer to rte_mbuf (repr(transparent)), and there are `count` free
+        // places.
         let failed = unsafe { c::shim_alloc_bulk(self.as_ptr(), free.cast(), wanted) };
         if failed != 0 {
             return Err(PoolEmpty);

@@ -1,8 +1,9 @@
 //! Ethernet ports, and the order in which things can be done to them.
 //!
 //! # Safety
-//! Calls the control functions of ethdev. Those of one port must not run in parallel, and some only in certain states: a call
-//! takes the port's lock, and a port in the wrong state has no such method.
+//! Calls the control functions of ethdev. Those of one port must not run in parallel, and some only
+//! in certain states: a call takes the port's lock, and a port in the wrong state has no such
+//! method.
 
 use std::fmt;
 
@@ -23,8 +24,9 @@ use crate::stats::PortObserver;
 ///                 └───── release ───────┘      └────── stop ──────┘
 /// ```
 ///
-/// A step that fails gives the port back in the state it was in. Dropping a port stops it if it is started, and closes the
-/// device if it was configured; a port only found goes back to where [`Eal::port`] finds it.
+/// A step that fails gives the port back in the state it was in. Dropping a port stops it if it is
+/// started, and closes the device if it was configured; a port only found goes back to where
+/// [`Eal::port`] finds it.
 pub struct Port<'eal, S> {
     claim: Claim<'eal>,
     state: S,
@@ -76,22 +78,23 @@ pub struct PortConfig {
     pub rx_queues: u16,
     /// Number of transmit queues.
     pub tx_queues: u16,
-    /// Descriptors in each receive queue, at most; `None` for what the driver prefers. The driver's limits apply, see
-    /// [`Settings`] for what came of it.
+    /// Descriptors in each receive queue, at most; `None` for what the driver prefers. The
+    /// driver's limits apply, see [`Settings`] for what came of it.
     pub rx_descriptors: Option<u16>,
     /// Descriptors in each transmit queue; as above.
     pub tx_descriptors: Option<u16>,
     /// Largest payload of a frame, in bytes, without the Ethernet header.
     pub mtu: u16,
-    /// Receive frames for any address. A device that can not tell the difference, as most virtual ones, counts as promiscuous.
+    /// Receive frames for any address. A device that can not tell the difference, as most virtual
+    /// ones, counts as promiscuous.
     pub promiscuous: bool,
-    /// Spread flows over the receive queues by a hash of addresses and ports (receive-side scaling), and deliver the hash with each
-    /// frame, as far as the device does these.
+    /// Spread flows over the receive queues by a hash of addresses and ports (receive-side
+    /// scaling), and deliver the hash with each frame, as far as the device does these.
     pub rss: bool,
     /// Let the device stamp received frames, if it can; see [`RxTimestamps`](crate::RxTimestamps).
     pub rx_timestamps: bool,
-    /// Receive and send frames of several segments, if the device can. Receiving them is turned on only where the MTU does not fit
-    /// into a buffer. Some drivers send faster without.
+    /// Receive and send frames of several segments, if the device can. Receiving them is turned on
+    /// only where the MTU does not fit into a buffer. Some drivers send faster without.
     pub multi_segment: bool,
 }
 
@@ -212,8 +215,8 @@ impl<'eal> Port<'eal, Found> {
         Ok(Self { claim: Claim { eal, id, stage: Stage::Found }, state: Found(()) })
     }
 
-    /// Sets the port up: offloads, queues in memory of the port's NUMA node, MTU. `pool_of` says which pool a receive queue takes
-    /// its buffers from.
+    /// Sets the port up: offloads, queues in memory of the port's NUMA node, MTU. `pool_of` says
+    /// which pool a receive queue takes its buffers from.
     ///
     /// # Errors
     /// What the device can not do, with the port as it was found.
@@ -268,13 +271,14 @@ impl<'eal> Port<'eal, Started> {
         &self.state.0
     }
 
-    /// Lends the queues, for as long as the port is borrowed. DPDK: "the transmit and receive functions should not be
-    /// invoked when the device or the queue is stopped", and stopping needs the port itself.
+    /// Lends the queues, for as long as the port is borrowed. DPDK: "the transmit and receive
+    /// functions should not be invoked when the device or the queue is stopped", and stopping
+    /// needs the port itself.
     #[must_use]
     pub fn split(&mut self) -> Queues<'_, 'eal> {
         let Settings { rx_queues, tx_queues, .. } = self.state.0;
-        // SAFETY: the port is started with these queues; it is borrowed mutably as long as the queues are out, so it can be neither
-        // stopped nor split again.
+        // SAFETY: the port is started with these queues; it is borrowed mutably as long as the
+        // queues are out, so it can be neither stopped nor split again.
         unsafe { Queues::lend(self.claim.id, rx_queues, tx_queues) }
     }
 
@@ -304,7 +308,8 @@ impl<'eal> Claim<'eal> {
         let room = pools.iter().map(|pool| pool.data_room() - HEADROOM).min().unwrap_or(u16::MAX);
         let mut settings = settle(config, &info, room);
         let device = device_conf(&settings);
-        // SAFETY: the port is claimed and not started, and the structure is the installed header's, complete and copied.
+        // SAFETY: the port is claimed and not started, and the structure is the installed header's,
+        // complete and copied.
         let answer = unsafe {
             c::rte_eth_dev_configure(id, settings.rx_queues, settings.tx_queues, &raw const device)
         };
@@ -318,8 +323,8 @@ impl<'eal> Claim<'eal> {
         let socket = info.socket.unwrap_or(u32::MAX);
         for queue in 0..settings.tx_queues {
             let descriptors = settings.tx_descriptors;
-            // SAFETY: the port is configured with this queue and not started; null asks for the driver's defaults, to which
-            // the port's offloads are added.
+            // SAFETY: the port is configured with this queue and not started; null asks for the
+            // driver's defaults, to which the port's offloads are added.
             let answer = unsafe {
                 c::rte_eth_tx_queue_setup(id, queue, descriptors, socket, std::ptr::null())
             };
@@ -327,7 +332,8 @@ impl<'eal> Claim<'eal> {
         }
         for (queue, pool) in (0..settings.rx_queues).zip(pools) {
             let descriptors = settings.rx_descriptors;
-            // SAFETY: as above; the pool lives until the EAL is cleaned up, so longer than the queue.
+            // SAFETY: as above; the pool lives until the EAL is cleaned up, so longer than the
+            // queue.
             let answer = unsafe {
                 c::rte_eth_rx_queue_setup(
                     id,
@@ -340,8 +346,8 @@ impl<'eal> Claim<'eal> {
             };
             check(id, "set up a receive queue", answer)?;
         }
-        // Drivers that sit on a network interface of the kernel's set its MTU only here; others have no such function.
-        // SAFETY: the port is configured and not started.
+        // Drivers that sit on a network interface of the kernel's set its MTU only here; others
+        // have no such function. SAFETY: the port is configured and not started.
         let answer = unsafe { c::rte_eth_dev_set_mtu(id, settings.mtu) };
         tolerate_unsupported(id, "set the MTU", answer)?;
         Ok(settings)
@@ -386,7 +392,8 @@ impl<'eal> Claim<'eal> {
         let name = port_name(self.id);
         *slot = Slot::Closed;
         self.stage = Stage::Found;
-        // SAFETY: the port is claimed and stopped; nobody reaches it any more, since its slot says that it is closed.
+        // SAFETY: the port is claimed and stopped; nobody reaches it any more, since its slot says
+        // that it is closed.
         let answer = unsafe { c::rte_eth_dev_close(self.id) };
         stopped.and(Errno::check(answer).map_err(|source| PortError::Driver {
             port: name.unwrap_or_else(|| self.id.to_string()),
@@ -417,8 +424,8 @@ fn find(name: &str) -> Option<u16> {
     (answer == 0).then_some(id)
 }
 
-/// What to ask the device for: the configuration, without what it does not offer. `room` is the bytes of a frame that fit into
-/// a buffer.
+/// What to ask the device for: the configuration, without what it does not offer. `room` is the
+/// bytes of a frame that fit into a buffer.
 fn settle(config: &PortConfig, info: &PortInfo, room: u16) -> Settings {
     let want =
         |wanted: bool, offload: u64, offered: u64| if wanted { offload & offered } else { 0 };

@@ -31,9 +31,11 @@ pub struct PortInfo {
     pub rx_descriptors: DescriptorLimits,
     /// Limits on the descriptors of a transmit queue.
     pub tx_descriptors: DescriptorLimits,
-    /// Descriptors in a receive queue that the driver prefers, or DPDK does where the driver does not care (512).
+    /// Descriptors in a receive queue that the driver prefers, or DPDK does where the driver does
+    /// not care (512).
     pub rx_ring_size: u16,
-    /// Descriptors in a transmit queue that the driver prefers, or DPDK does where the driver does not care (512).
+    /// Descriptors in a transmit queue that the driver prefers, or DPDK does where the driver does
+    /// not care (512).
     pub tx_ring_size: u16,
     /// Frames in a receive burst that the driver prefers, if it does.
     pub rx_burst_size: Option<u16>,
@@ -43,7 +45,8 @@ pub struct PortInfo {
     pub min_mtu: u16,
     /// The largest MTU in bytes.
     pub max_mtu: u16,
-    /// Bytes that a frame is longer than its payload: Ethernet header, FCS, and VLAN tags where the device counts them.
+    /// Bytes that a frame is longer than its payload: Ethernet header, FCS, and VLAN tags where
+    /// the device counts them.
     pub overhead: u32,
     /// Offloads on receive (`RTE_ETH_RX_OFFLOAD_*`).
     pub rx_offloads: u64,
@@ -98,7 +101,8 @@ impl PortInfo {
         let driver = if info.driver_name.is_null() {
             String::new()
         } else {
-            // SAFETY: a driver's name is a terminated string that lives as long as the driver, which is not unloaded.
+            // SAFETY: a driver's name is a terminated string that lives as long as the driver,
+            // which is not unloaded.
             unsafe { CStr::from_ptr(info.driver_name) }.to_string_lossy().into_owned()
         };
         let some = |number: u16| (number != 0).then_some(number);
@@ -153,7 +157,8 @@ fn limits(limits: &c::rte_eth_desc_lim) -> DescriptorLimits {
     DescriptorLimits { min: limits.nb_min, max: limits.nb_max, align: limits.nb_align.max(1) }
 }
 
-/// As ethdev computes it: from the longest frame and the largest MTU where a driver names both, or 18.
+/// As ethdev computes it: from the longest frame and the largest MTU where a driver names both, or
+/// 18.
 fn overhead(max_rx_pktlen: u32, max_mtu: u16) -> u32 {
     const HEADER_AND_FCS: u32 = 14 + 4;
     match max_rx_pktlen.checked_sub(u32::from(max_mtu)) {

@@ -34,8 +34,9 @@ struct Queue<'port, 'eal> {
 
 /// One receive queue of a started port.
 ///
-/// DPDK: "the receive function of a PMD cannot be invoked in parallel on two logical cores to poll the same Rx queue".
-/// There is one `RxQueue` per queue, it can not be cloned, and receiving needs `&mut`; it may move to another thread.
+/// DPDK: "the receive function of a PMD cannot be invoked in parallel on two logical cores to poll
+/// the same Rx queue". There is one `RxQueue` per queue, it can not be cloned, and receiving needs
+/// `&mut`; it may move to another thread.
 pub struct RxQueue<'port, 'eal>(Queue<'port, 'eal>);
 
 /// One transmit queue of a started port. The rule for [`RxQueue`] holds for it too.
@@ -43,7 +44,8 @@ pub struct TxQueue<'port, 'eal>(Queue<'port, 'eal>);
 
 impl<'port, 'eal> Queues<'port, 'eal> {
     /// # Safety
-    /// The port is started, has these numbers of queues, stays started during `'port`, and no queue of it is lent otherwise.
+    /// The port is started, has these numbers of queues, stays started during `'port`, and no queue
+    /// of it is lent otherwise.
     pub(crate) unsafe fn lend(port: u16, rx: u16, tx: u16) -> Self {
         let queue = |queue| Queue {
             port,
@@ -72,11 +74,13 @@ impl<'eal> RxQueue<'_, 'eal> {
         self.0.queue
     }
 
-    /// Appends up to `max` received frames to `burst`, as far as it has room, and says how many. Never waits.
+    /// Appends up to `max` received frames to `burst`, as far as it has room, and says how many.
+    /// Never waits.
     ///
-    /// DPDK says of the number asked for, which is the smaller of `max` and the room: "the value must be divisible by 8 in order to
-    /// work with any driver". With another number some drivers return fewer frames than there are, or none; so empty the
-    /// burst before receiving into it, and make `max` a multiple of 8.
+    /// DPDK says of the number asked for, which is the smaller of `max` and the room: "the value
+    /// must be divisible by 8 in order to work with any driver". With another number some
+    /// drivers return fewer frames than there are, or none; so empty the burst before receiving
+    /// into it, and make `max` a multiple of 8.
     #[inline]
     pub fn recv(&mut self, burst: &mut Burst<'eal>, max: usize) -> usize {
         let held = burst.len();
@@ -84,8 +88,8 @@ impl<'eal> RxQueue<'_, 'eal> {
         let room = max.min(MAX_BURST - held) as u16;
         // SAFETY: the burst's array has MAX_BURST places, of which `held` are taken.
         let free = unsafe { burst.as_mut_ptr().add(held) };
-        // SAFETY: the queue belongs to a started port and to nobody else (see `lend`); an Mbuf is a pointer to rte_mbuf
-        // (repr(transparent)), and there are `room` free places.
+        // SAFETY: the queue belongs to a started port and to nobody else (see `lend`); an Mbuf is a
+        // pointer to rte_mbuf (repr(transparent)), and there are `room` free places.
         let count = unsafe { c::shim_rx_burst(self.0.port, self.0.queue, free.cast(), room) };
         let count = usize::from(count);
         // SAFETY: the driver has written `count` pointers to frames, and gave them away with that.
@@ -107,15 +111,16 @@ impl<'eal> TxQueue<'_, 'eal> {
         self.0.queue
     }
 
-    /// Sends frames from the front of `burst`, as many as the queue takes, and says how many; the others stay in the burst, in
-    /// order. Never waits. A driver frees a frame some time after it was sent, often at a later call.
+    /// Sends frames from the front of `burst`, as many as the queue takes, and says how many; the
+    /// others stay in the burst, in order. Never waits. A driver frees a frame some time after
+    /// it was sent, often at a later call.
     #[inline]
     pub fn send(&mut self, burst: &mut Burst<'eal>) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "at most MAX_BURST")]
         let held = burst.len() as u16;
         let frames = burst.as_mut_ptr();
-        // SAFETY: the queue belongs to a started port and to nobody else (see `lend`); an Mbuf is a pointer to rte_mbuf
-        // (repr(transparent)), and there are `held` of them.
+        // SAFETY: the queue belongs to a started port and to nobody else (see `lend`); an Mbuf is a
+        // pointer to rte_mbuf (repr(transparent)), and there are `held` of them.
         let sent = unsafe { c::shim_tx_burst(self.0.port, self.0.queue, frames.cast(), held) };
         // SAFETY: the driver owns the first `sent` frames now, and `sent` is at most `held`.
         unsafe { forget_front(burst, usize::from(sent)) };

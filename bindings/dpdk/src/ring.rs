@@ -1,5 +1,5 @@
-//! DPDK's own ring between one producer and one consumer. Here for comparison with `daemon/ring` alone: it carries machine
-//! words, and owns nothing behind them.
+//! DPDK's own ring between one producer and one consumer. Here for comparison with `daemon/ring`
+//! alone: it carries machine words, and owns nothing behind them.
 //!
 //! # Safety
 //! Holds a `struct rte_ring` that is freed when the [`Ring`] is dropped; both ends borrow it.
@@ -33,7 +33,8 @@ impl<'eal> Ring<'eal> {
         let c_name = c_string(name).ok_or_else(|| failed(None))?;
         let _control = eal.control();
         let flags = c::RING_F_SP_ENQ | c::RING_F_SC_DEQ;
-        // SAFETY: the EAL is up, since it is borrowed, and the name is terminated and copied by the function.
+        // SAFETY: the EAL is up, since it is borrowed, and the name is terminated and copied by the
+        // function.
         let raw =
             unsafe { c::rte_ring_create(c_name.as_ptr(), capacity, c::SHIM_SOCKET_ID_ANY, flags) };
         let raw = NonNull::new(raw).ok_or_else(|| failed(Some(Errno::last())))?;
@@ -72,9 +73,11 @@ pub struct Producer<'ring>(End<'ring>);
 #[derive(Debug)]
 pub struct Consumer<'ring>(End<'ring>);
 
-// SAFETY: RING_F_SP_ENQ wants one producer at a time, on whatever thread; there is one Producer, used through `&mut`.
+// SAFETY: RING_F_SP_ENQ wants one producer at a time, on whatever thread; there is one Producer,
+// used through `&mut`.
 unsafe impl Send for Producer<'_> {}
-// SAFETY: RING_F_SC_DEQ wants one consumer at a time, on whatever thread; there is one Consumer, used through `&mut`.
+// SAFETY: RING_F_SC_DEQ wants one consumer at a time, on whatever thread; there is one Consumer,
+// used through `&mut`.
 unsafe impl Send for Consumer<'_> {}
 
 impl Producer<'_> {
@@ -82,8 +85,9 @@ impl Producer<'_> {
     #[inline]
     pub fn enqueue(&mut self, words: &[usize]) -> usize {
         let count = u32::try_from(words.len()).unwrap_or(u32::MAX);
-        // SAFETY: the ring lives while it is borrowed, this is its only producer, and there are `count` words of the size of
-        // a pointer, which the ring copies without looking at them.
+        // SAFETY: the ring lives while it is borrowed, this is its only producer, and there are
+        // `count` words of the size of a pointer, which the ring copies without looking at
+        // them.
         let taken = unsafe {
             c::shim_ring_enqueue_burst(self.0.raw.as_ptr(), words.as_ptr().cast(), count)
         };
@@ -96,7 +100,8 @@ impl Consumer<'_> {
     #[inline]
     pub fn dequeue(&mut self, words: &mut [usize]) -> usize {
         let count = u32::try_from(words.len()).unwrap_or(u32::MAX);
-        // SAFETY: the ring lives while it is borrowed, this is its only consumer, and there is room for `count` words.
+        // SAFETY: the ring lives while it is borrowed, this is its only consumer, and there is room
+        // for `count` words.
         let taken = unsafe {
             c::shim_ring_dequeue_burst(self.0.raw.as_ptr(), words.as_mut_ptr().cast(), count)
         };

@@ -1,8 +1,9 @@
 //! Looking at a port from any thread, while others send and receive on it.
 //!
 //! # Safety
-//! Calls control functions of ethdev on a port that may be stopped, reconfigured or closed meanwhile: each call takes
-//! the port's lock, as everything in `port` does, and makes sure that the port is still open.
+//! Calls control functions of ethdev on a port that may be stopped, reconfigured or closed
+//! meanwhile: each call takes the port's lock, as everything in `port` does, and makes sure that
+//! the port is still open.
 
 use std::sync::MutexGuard;
 
@@ -14,9 +15,10 @@ use crate::port::{PortError, Slot};
 
 /// A view of one port: a handle, to be copied freely.
 ///
-/// DPDK: "all the functions of the Ethernet Device API exported by a PMD are lock-free functions which assume to not be invoked in
-/// parallel on different logical cores to work on the same target object". Statistics and link state are such functions, and
-/// so are start, stop and close; every one of them takes the lock of its port here. Bursts do not: they work on queues, and
+/// DPDK: "all the functions of the Ethernet Device API exported by a PMD are lock-free functions
+/// which assume to not be invoked in parallel on different logical cores to work on the same target
+/// object". Statistics and link state are such functions, and so are start, stop and close; every
+/// one of them takes the lock of its port here. Bursts do not: they work on queues, and
 /// drivers count in those without being asked to.
 ///
 /// A handle may outlive its port; then it answers [`PortError::Closed`].
@@ -26,7 +28,8 @@ pub struct PortObserver<'eal> {
     id: u16,
 }
 
-/// What a port counted since it was probed, or since its statistics were reset (`struct rte_eth_stats`).
+/// What a port counted since it was probed, or since its statistics were reset (`struct
+/// rte_eth_stats`).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct PortStats {
     /// Frames received.
@@ -122,7 +125,8 @@ impl<'eal> PortObserver<'eal> {
         // SAFETY: the port is open, and there are `size` places.
         let read = unsafe { c::rte_eth_xstats_get(self.id, values.as_mut_ptr(), size) };
         self.check("read the extended statistics", read)?;
-        // An answer above `size` says that nothing was written, because there are more by now: that can not be under the lock.
+        // An answer above `size` says that nothing was written, because there are more by now: that
+        // can not be under the lock.
         let read = usize::try_from(read).unwrap_or(0);
         Ok(values
             .iter()
@@ -165,8 +169,8 @@ impl<'eal> PortObserver<'eal> {
         })
     }
 
-    /// The clock that the device's receive stamps are taken from, in ticks of its own. DPDK: "the tick is not in any standard unit",
-    /// so relate two readings to another clock first.
+    /// The clock that the device's receive stamps are taken from, in ticks of its own. DPDK: "the
+    /// tick is not in any standard unit", so relate two readings to another clock first.
     ///
     /// # Errors
     /// [`PortError::Closed`], or what the driver says: [`Errno::NOT_SUPPORTED`] from most.

@@ -1,7 +1,8 @@
 //! Threads of the caller's as lcores.
 //!
 //! # Safety
-//! Calls `rte_thread_register` and `rte_thread_unregister`, which concern the calling thread: a [`Registered`] stays on it.
+//! Calls `rte_thread_register` and `rte_thread_unregister`, which concern the calling thread: a
+//! [`Registered`] stays on it.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -13,8 +14,9 @@ use crate::error::Errno;
 
 /// The calling thread is an lcore, until this is dropped.
 ///
-/// A mempool keeps a cache per lcore id, "which is accessed without lock": a thread without an id goes to the shared ring for
-/// every burst. The id is the thread's own, so this value can not leave the thread.
+/// A mempool keeps a cache per lcore id, "which is accessed without lock": a thread without an id
+/// goes to the shared ring for every burst. The id is the thread's own, so this value can not leave
+/// the thread.
 pub struct Registered<'eal> {
     lcore: u32,
     eal: PhantomData<&'eal Eal>,
@@ -50,8 +52,8 @@ impl Registered<'_> {
 
 impl Drop for Registered<'_> {
     fn drop(&mut self) {
-        // SAFETY: this thread is the one that was registered, because a Registered is not Send; the EAL is still up, because it
-        // is borrowed.
+        // SAFETY: this thread is the one that was registered, because a Registered is not Send; the
+        // EAL is still up, because it is borrowed.
         unsafe { c::rte_thread_unregister() };
     }
 }

@@ -44,7 +44,8 @@ fn the_version_is_the_one_that_was_built_against() {
 
 #[test]
 fn initialisation_leaves_the_threads_affinity_as_it_was() {
-    // One CPU fewer than the process has, where there is more than one, so that a reset to all is noticed too.
+    // One CPU fewer than the process has, where there is more than one, so that a reset to all is
+    // noticed too.
     let all = sched_getaffinity(None).unwrap();
     let mut mine = CpuSet::new();
     let last = (0..CpuSet::MAX_CPU).rfind(|cpu| all.is_set(*cpu)).unwrap();

@@ -71,7 +71,8 @@ fn a_failed_start_gives_the_port_back_to_be_started_again() {
     let pool = support::pool(&eal, "frames");
     let port = eal.port("net_pcap0").unwrap();
     let port = port.configure(&PortConfig::default(), |_| pool).unwrap();
-    // The driver has its files open since it was probed; it opens them anew when it is started for a second time.
+    // The driver has its files open since it was probed; it opens them anew when it is started for
+    // a second time.
     let port = port.start().unwrap().stop().unwrap();
     std::fs::rename(&input, dir.path().join("gone")).unwrap();
     let failed = port.start().unwrap_err();

@@ -116,7 +116,8 @@ fn stopping_returns_every_frame_to_its_pool() {
         (0..10).map(|n| Mbuf::copy_from(&pool, &numbered(n, 60)).unwrap()).collect();
     let mut queues = port.split();
     assert_eq!(queues.tx[0].send(&mut burst), 10);
-    // The ring of net_ring is the test's wire: it keeps frames when the port stops, so they are taken out first.
+    // The ring of net_ring is the test's wire: it keeps frames when the port stops, so they are
+    // taken out first.
     while queues.rx[0].recv(&mut burst, 32) > 0 {}
     assert_eq!((burst.len(), pool.in_use()), (10, 10));
     drop(burst);
