@@ -7,7 +7,7 @@ use std::fs;
 
 use crate::{
     run::{self, Failure, Interrupt},
-    tree,
+    say, tree,
 };
 
 /// How to fuzz.
@@ -71,25 +71,57 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
             fs::create_dir_all(dir)
                 .map_err(Failure::io(format!("cannot create {}", dir.display())))?;
         }
+        let log = folder.join("artifacts").join(format!("{name}.log"));
+        let file = fs::File::create(&log)
+            .map_err(Failure::io(format!("cannot create {}", log.display())))?;
         let mut fuzzer = std::process::Command::new(target.join(&host).join("release").join(name));
         fuzzer
             .current_dir(&folder)
+            .stderr(file)
             .arg(format!("-max_total_time={}", options.seconds))
             .arg(format!("-artifact_prefix={}/", artifacts.display()))
-            .args(["-rss_limit_mb=1024", "-timeout=5", "-print_final_stats=1", "-verbosity=0"])
+            .args(["-rss_limit_mb=1024", "-timeout=5", "-print_final_stats=1"])
             .arg(&corpus);
-        // Found by earlier runs, or chosen by hand: read, never written.
-        let seeds = folder.join("seeds").join(name);
-        for seeds in
-            [Some(seeds), (name == "configuration").then(|| tree::top().join("config/examples"))]
-        {
-            if let Some(seeds) = seeds.filter(|dir| dir.is_dir()) {
-                fuzzer.arg(seeds);
-            }
+        if name == "configuration" {
+            // Read as a second corpus, never written.
+            let examples = tree::top().join("config/examples");
+            fuzzer.args(examples.is_dir().then_some(examples));
         }
-        run::step(interrupt, &format!("fuzz {name}"), &mut fuzzer)?;
+        let ended =
+            run::step(interrupt, &format!("fuzz {name} for {} s", options.seconds), &mut fuzzer);
+        let said = fs::read_to_string(&log).unwrap_or_default();
+        if ended.is_err() {
+            eprintln!("{said}");
+            say::loud(format!(
+                "what was found is in {}; all that was said, in {}",
+                artifacts.display(),
+                log.display()
+            ));
+            return ended;
+        }
+        say::note(summary(&said));
     }
     Ok(())
+}
+
+/// Runs and coverage, from libFuzzer's last words.
+fn summary(said: &str) -> String {
+    let number =
+        |label: &str| said.lines().find_map(|line| line.strip_prefix(label)).map_or("?", str::trim);
+    let word_after = |label: &str| {
+        let mut words = said
+            .lines()
+            .rfind(|line| line.contains(" cov: "))
+            .unwrap_or_default()
+            .split_whitespace();
+        words.find(|word| *word == label).and_then(|_| words.next()).unwrap_or("?").to_owned()
+    };
+    format!(
+        "{} inputs, {} places in the code reached, {} inputs kept",
+        number("stat::number_of_executed_units:"),
+        word_after("cov:"),
+        word_after("corp:").split('/').next().unwrap_or("?"),
+    )
 }
 
 /// The target triple of this toolchain.
@@ -100,4 +132,17 @@ fn host() -> Result<String, Failure> {
         .find_map(|line| line.strip_prefix("host: "))
         .map(str::to_owned)
         .ok_or_else(|| Failure::Check("rustc does not name its host".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_summary_has_the_last_numbers() {
+        let said = "#2 INITED cov: 5 ft: 6 corp: 1/1b\n#90 DONE   cov: 1391 ft: 7000 corp: 26/9Kb lim: 4096\n\
+            stat::number_of_executed_units: 85104\n";
+        assert_eq!(summary(said), "85104 inputs, 1391 places in the code reached, 26 inputs kept");
+        assert_eq!(summary(""), "? inputs, ? places in the code reached, ? inputs kept");
+    }
 }
