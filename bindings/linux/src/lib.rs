@@ -1,1 +1,44 @@
-//! placeholder
+//! What Linux says about the machine, in files and a few system calls.
+//!
+//! Everything that is a file is read through a [`Root`]: the directory `/` in production, any other directory in a
+//! test or when a saved machine is looked at. What is in the files is not trusted: reads are bounded, symbolic links
+//! can not lead out of the root, and nonsense is an error that names the file. What may well be absent is
+//! [`Known::Unknown`] with the reason.
+//!
+//! ```text
+//!  Root ─► cpu ──┐
+//!       ─► numa ─┼─► topology::discover ─► config::machine::Machine
+//!  hwloc ────────┘
+//!       ─► pci, net, hugepages, irq, cmdline: what each says, as types
+//!  clock, thread: the calling thread's own system calls
+//! ```
+//!
+//! It only reads. What changes the machine (but for the calling thread itself) is the tuner's.
+//!
+//! ```
+//! use linux::{Root, topology};
+//!
+//! let root = Root::system()?;
+//! let machine = topology::discover(&root)?;
+//! assert!(machine.usable().len() > 0);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+pub mod clock;
+pub mod cmdline;
+pub mod cpu;
+mod cpuset;
+pub mod hugepages;
+pub mod hwloc;
+pub mod irq;
+mod known;
+pub mod net;
+pub mod numa;
+pub mod pci;
+mod root;
+mod text;
+pub mod thread;
+pub mod topology;
+
+pub use known::Known;
+pub use root::{ReadError, Root};
