@@ -155,6 +155,11 @@ impl<'a> Report<'a> {
         self.found.is_empty()
     }
 
+    /// Is anything more only counted?
+    pub(crate) fn is_full(&self) -> bool {
+        self.found.len() >= MAX_LISTED
+    }
+
     /// `stage "in": <what>`, at the key or value that `span` covers.
     pub(crate) fn add(
         &mut self,
@@ -227,10 +232,10 @@ impl<'a> Report<'a> {
     }
 
     fn push(&mut self, offset: usize, key: String, message: String, help: Option<String>) {
-        if self.found.len() < MAX_LISTED {
-            self.found.push(Found { offset, key, message, help });
-        } else {
+        if self.is_full() {
             self.omitted += 1;
+        } else {
+            self.found.push(Found { offset, key, message, help });
         }
     }
 
@@ -288,12 +293,14 @@ pub(crate) fn nearest<'a>(word: &str, known: impl IntoIterator<Item = &'a str>) 
         return None;
     }
     let lower = word.to_ascii_lowercase();
+    let limit = |candidate: &str| (candidate.len().min(word.len()) / 3).max(1);
     known
         .into_iter()
+        .filter(|candidate| candidate.len().abs_diff(word.len()) <= limit(candidate))
         .map(|candidate| {
             (strsim::damerau_levenshtein(&lower, &candidate.to_ascii_lowercase()), candidate)
         })
-        .filter(|(distance, candidate)| *distance <= (candidate.len().min(word.len()) / 3).max(1))
+        .filter(|(distance, candidate)| *distance <= limit(candidate))
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }

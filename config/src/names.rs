@@ -31,7 +31,7 @@ impl<'f> Names<'f> {
     }
 
     /// What an edge leads to.
-    pub(crate) fn edge(&self, text: &str) -> Result<Edge, Unknown> {
+    pub(crate) fn edge(&self, text: &str, report: &Report<'_>) -> Result<Edge, Unknown> {
         if text == "drop" {
             return Ok(Edge::Drop);
         }
@@ -39,7 +39,7 @@ impl<'f> Names<'f> {
             let found = self.ports.get(port).map(|port| Edge::Tx(PortIx(*port)));
             return found.ok_or_else(|| Unknown {
                 why: format!("there is no port \"{}\"", visible(port)),
-                help: self.suggest(text, ["drop"]),
+                help: self.suggest(text, ["drop"], report),
             });
         }
         let found = self.stages.get(text).map(|stage| Edge::Stage(StageIx(*stage)));
@@ -48,13 +48,17 @@ impl<'f> Names<'f> {
             help: if self.ports.contains_key(text) {
                 Some(format!("to send frames out of the port, write \"tx:{text}\""))
             } else {
-                self.suggest(text, ["drop"])
+                self.suggest(text, ["drop"], report)
             },
         })
     }
 
     /// The first stage for what a port receives; none when it only transmits.
-    pub(crate) fn input(&self, text: &str) -> Result<Option<StageIx>, Unknown> {
+    pub(crate) fn input(
+        &self,
+        text: &str,
+        report: &Report<'_>,
+    ) -> Result<Option<StageIx>, Unknown> {
         if text == "none" {
             return Ok(None);
         }
@@ -79,12 +83,21 @@ impl<'f> Names<'f> {
         }
         Err(Unknown {
             why: format!("there is no stage \"{}\"", visible(text)),
-            help: self.suggest(text, ["none"]),
+            help: self.suggest(text, ["none"], report),
         })
     }
 
     /// What was probably meant, or what there is.
-    fn suggest<const N: usize>(&self, text: &str, words: [&'static str; N]) -> Option<String> {
+    fn suggest<const N: usize>(
+        &self,
+        text: &str,
+        words: [&'static str; N],
+        report: &Report<'_>,
+    ) -> Option<String> {
+        // Looking through all names for each of a thousand bad edges would take seconds.
+        if report.is_full() {
+            return None;
+        }
         let transmits = words.contains(&"drop");
         let ports = self.ports.keys().filter(|_| transmits).map(|port| format!("tx:{port}"));
         let mut known: Vec<String> = self.stages.keys().map(|stage| (*stage).to_owned()).collect();

@@ -97,7 +97,7 @@ fn input(item: &Item<schema::Port>, names: &Names<'_>, report: &mut Report<'_>) 
         }
         Field::Bad => return Input::Unknown,
     };
-    match names.input(&text.get_ref().0) {
+    match names.input(&text.get_ref().0, report) {
         Ok(Some(stage)) => Input::Stage(stage),
         Ok(None) => Input::None,
         Err(unknown) => {

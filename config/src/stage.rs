@@ -101,7 +101,7 @@ impl Edges<'_, '_, '_> {
     fn read(&mut self, key: &'static str, field: &Field<EdgeText>) -> Option<Edge> {
         self.known &= !matches!(field, Field::Bad);
         let text = field.given()?;
-        let (why, help) = match self.names.edge(&text.get_ref().0) {
+        let (why, help) = match self.names.edge(&text.get_ref().0, self.report) {
             Ok(Edge::Stage(StageIx(next))) if next == self.index => {
                 ("a stage can not send frames to itself".to_owned(), None)
             }
