@@ -461,3 +461,6 @@ impl WorkerSnapshot {
         self.worst_gap_ticks = self.worst_gap_ticks.max(other.worst_gap_ticks);
     }
 }
+
+#[cfg(test)]
+mod tests;

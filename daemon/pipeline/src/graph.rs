@@ -316,3 +316,6 @@ impl<F> fmt::Debug for Node<F> {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(test)]
+mod built;
 pub mod counters;
 mod egress;
 mod frame;

@@ -273,3 +273,6 @@ impl Meta {
         self.trouble
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -161,3 +161,6 @@ impl StallReader {
         (slot.sequence.load(Relaxed) == whole).then_some(stall)
     }
 }
+
+#[cfg(test)]
+mod tests;

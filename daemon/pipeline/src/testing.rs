@@ -1,6 +1,8 @@
-//! A frame for tests, in ordinary memory. Only with the feature `testing`.
+//! A frame for tests, in ordinary memory, and a graph of one stage. Only with the feature `testing`.
 
-use crate::{Frame, frame::NoRoom};
+use std::net::IpAddr;
+
+use crate::{Egress, Frame, Graph, PortIdentity, StageCounterSet, frame::NoRoom};
 
 /// Bytes of a packet buffer after its headroom.
 const CAPACITY: usize = 2048;
@@ -73,4 +75,36 @@ impl Frame for VecFrame {
         self.bytes.resize(len, 0);
         Ok(())
     }
+}
+
+/// Runs a burst of frames, received on port 0, through one stage, whose edges lead to the ports or to `drop`.
+///
+/// # Panics
+/// If the stage can not be built, or the frames are more than a burst.
+#[must_use]
+pub fn through(
+    kind: config::StageKind,
+    ports: &[PortIdentity],
+    frames: impl IntoIterator<Item = VecFrame>,
+) -> Egress<VecFrame> {
+    let stages = [config::Stage { name: "tested".to_owned(), kind }];
+    let inputs = vec![Some(config::StageIx(0)); ports.len()];
+    let mut graph = Graph::assemble(&stages, &inputs, ports, &StageCounterSet::default())
+        .expect("a test's stage has valid edges");
+    let mut egress = Egress::new(ports.len());
+    graph.run(0, &mut Box::new(frames.into_iter().collect()), &mut egress, || 0);
+    egress
+}
+
+/// Two ports with addresses from the documentation prefixes (RFC 5737, RFC 3849): port *n* is 02:00:00:00:00:0*n*,
+/// 192.0.2.*n* + 1 and 2001:db8::*n* + 1.
+#[must_use]
+pub fn two_ports() -> [PortIdentity; 2] {
+    [0, 1].map(|n| PortIdentity {
+        mac: [2, 0, 0, 0, 0, n],
+        addresses: vec![
+            IpAddr::from([192, 0, 2, n + 1]),
+            IpAddr::from([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, n + 1]),
+        ],
+    })
 }

@@ -67,8 +67,6 @@ impl Snapshot {
 /// One interval of one histogram in a `.hlog` text.
 #[derive(Debug)]
 pub struct IntervalLog<'a> {
-    /// When the log starts.
-    pub start: SystemTime,
     /// Tells this histogram from others in the same log: `worker-2.south.residence`. No comma, space or line end, and
     /// not empty; other characters are replaced by `_`.
     pub tag: &'a str,
@@ -81,7 +79,8 @@ pub struct IntervalLog<'a> {
 }
 
 impl IntervalLog<'_> {
-    /// The whole log as text, with its header: one line per interval. Maxima are in milliseconds.
+    /// The whole log as text, with its header: one line per interval, `offset` counted from `start`. Maxima are in
+    /// milliseconds.
     ///
     /// # Errors
     /// [`ExportError`], if the encoder fails.

@@ -26,6 +26,8 @@
 mod export;
 mod scale;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 use std::sync::{
     Arc,

@@ -105,3 +105,59 @@ impl<F: Frame> Stage<F> for Count {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use config::{Edge, PortIx, StageIx, StageKind};
+    use etherparse::PacketBuilder;
+
+    use crate::{
+        Burst, Egress, Graph, StageCounterSet,
+        testing::{VecFrame, two_ports},
+    };
+
+    #[test]
+    fn each_frame_counts_once_for_its_network_and_once_for_its_transport() {
+        let link = || PacketBuilder::ethernet2([2; 6], [4; 6]);
+        let (v4, v6) = ([192, 0, 2, 1], [0x20; 16]);
+        let mut tcp = Vec::new();
+        link().ipv4(v4, v4, 1).tcp(1, 2, 3, 4).write(&mut tcp, &[0; 10]).unwrap();
+        let mut udp = Vec::new();
+        let tag = etherparse::VlanId::try_new(5).unwrap();
+        link().single_vlan(tag).ipv6(v6, v6, 1).udp(1, 2).write(&mut udp, &[0; 10]).unwrap();
+        let mut ping = Vec::new();
+        link().ipv6(v6, v6, 1).icmpv6_echo_request(1, 1).write(&mut ping, &[]).unwrap();
+        let runt = vec![1];
+
+        let kind = StageKind::Count { to: Edge::Tx(PortIx(1)) };
+        let stages = [config::Stage { name: "seen".into(), kind }];
+        let inputs = [Some(StageIx(0)), None];
+        let none = StageCounterSet::default();
+        let mut graph = Graph::assemble(&stages, &inputs, &two_ports(), &none).unwrap();
+        let mut burst: Box<Burst<_>> = Box::new(
+            [&tcp, &udp, &ping, &runt]
+                .map(|bytes| VecFrame::new(bytes.clone()))
+                .into_iter()
+                .collect(),
+        );
+        let mut egress = Egress::new(2);
+        graph.run(0, &mut burst, &mut egress, || 0);
+
+        assert_eq!(egress.ports[1].len(), 4);
+        let seen = graph.counters().stage("seen").unwrap().snapshot();
+        let counted = |name: &str| {
+            let index = seen.shape.counted.iter().position(|counted| *counted == name).unwrap();
+            seen.counted[index]
+        };
+        assert_eq!(
+            ["arp", "ipv4", "ipv6", "other", "tcp", "udp", "icmp", "vlan"]
+                .map(|class| counted(&format!("{class}_frames"))),
+            [0, 1, 2, 1, 1, 1, 1, 1]
+        );
+        assert_eq!(counted("ipv4_bytes"), tcp.len() as u64);
+        assert_eq!(counted("ipv6_bytes"), (udp.len() + ping.len()) as u64);
+        assert_eq!(counted("vlan_bytes"), udp.len() as u64);
+        assert_eq!(counted("other_bytes"), 1);
+        assert_eq!((seen.frames, &seen.edges[..]), (4, &[4][..]));
+    }
+}

@@ -69,3 +69,67 @@ fn each_header<F: Frame>(
     }
     verdicts.outcome()
 }
+
+#[cfg(test)]
+mod tests {
+    use config::{Edge, MacAddress, PortIx, StageKind};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::{VecFrame, through, two_ports};
+
+    const TO_1: Edge = Edge::Tx(PortIx(1));
+
+    fn crossed(macs: Macs, frames: &[Vec<u8>]) -> crate::Egress<VecFrame> {
+        let frames = frames.iter().map(|bytes| VecFrame::new(bytes.clone()));
+        through(StageKind::Cross { to: TO_1, macs }, &two_ports(), frames)
+    }
+
+    fn bytes_out(egress: &crate::Egress<VecFrame>) -> Vec<Vec<u8>> {
+        egress.ports[1].iter().map(|frame| frame.bytes.clone()).collect()
+    }
+
+    fn any_frames() -> impl Strategy<Value = Vec<Vec<u8>>> {
+        proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..40), 1..=64)
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_pass_unchanged_and_in_order(frames in any_frames()) {
+            prop_assert_eq!(bytes_out(&crossed(Macs::Keep, &frames)), frames);
+        }
+
+        #[test]
+        fn swapping_exchanges_the_addresses_and_drops_what_has_none(frames in any_frames()) {
+            let egress = crossed(Macs::Swap, &frames);
+            let (whole, short): (Vec<_>, Vec<_>) =
+                frames.into_iter().partition(|bytes| bytes.len() >= 14);
+            let swapped: Vec<_> = whole
+                .iter()
+                .map(|bytes| [&bytes[6..12], &bytes[..6], &bytes[12..]].concat())
+                .collect();
+            prop_assert_eq!(bytes_out(&egress), swapped);
+            prop_assert_eq!(egress.drops.count(DropReason::Truncated), short.len() as u64);
+            prop_assert_eq!(egress.dropped.len(), short.len());
+        }
+    }
+
+    #[test]
+    fn rewriting_sets_the_addresses_that_are_given() {
+        let frame: Vec<u8> = (0..60).collect();
+        let (source, destination) = ([2, 0, 0, 0, 0, 9], [2, 0, 0, 0, 0, 8]);
+        let rewrite = |source: Option<[u8; 6]>, destination: Option<[u8; 6]>| {
+            let macs = Macs::Rewrite {
+                source: source.map(MacAddress),
+                destination: destination.map(MacAddress),
+            };
+            bytes_out(&crossed(macs, std::slice::from_ref(&frame))).remove(0)
+        };
+        let rest = &frame[12..];
+        let both = rewrite(Some(source), Some(destination));
+        assert_eq!(both, [&destination[..], &source[..], rest].concat());
+        assert_eq!(rewrite(Some(source), None), [&frame[..6], &source[..], rest].concat());
+        assert_eq!(rewrite(None, Some(destination)), [&destination[..], &frame[6..]].concat());
+        assert_eq!(rewrite(None, None), frame);
+    }
+}

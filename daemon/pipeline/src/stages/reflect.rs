@@ -362,3 +362,6 @@ fn solicitation<F: Frame>(local: &Local, frame: &mut F, meta: &mut Meta) -> Resu
     *meta = Meta::of(frame);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,3 +56,35 @@ impl<F: Frame> Stage<F> for Sample {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::testing::VecFrame;
+
+    proptest! {
+        #[test]
+        fn the_nth_of_every_n_frames_is_taken_however_they_come_in_bursts(
+            every in 1..200_u32,
+            bursts in proptest::collection::vec(1..=64_usize, 1..40),
+        ) {
+            let mut stage = Sample::new(every);
+            let mut number = 0_u32;
+            for len in bursts {
+                let mut frames = vec![VecFrame::new([]); len];
+                let mut verdicts = vec![Verdict::edge(9); len];
+                let outcome = stage.process(0, &mut frames, &mut [], &mut verdicts);
+                if let Outcome::All(verdict) = outcome {
+                    verdicts.fill(verdict);
+                }
+                for verdict in verdicts {
+                    number += 1;
+                    let expected = if number.is_multiple_of(every) { SAMPLED } else { TO };
+                    prop_assert_eq!(verdict, expected, "frame {}", number);
+                }
+            }
+        }
+    }
+}
