@@ -1,4 +1,5 @@
 //! Placement on machines written down here, and on random ones.
+#![expect(clippy::unwrap_used, reason = "tests")]
 
 use std::collections::BTreeMap;
 

@@ -5,8 +5,8 @@
 //! both outside the levels that the hwloc2 crate can walk.
 //!
 //! # Safety
-//! hwloc is told of another root through the environment (`HWLOC_FSROOT`), and setting that is `unsafe` where another
-//! thread may be reading it. It is set only while this process has one thread.
+//! hwloc is told of another root through the environment, and setting that is `unsafe` where another thread may be
+//! reading it. It is set only while this process has one thread.
 
 use std::{
     collections::BTreeMap,
@@ -21,6 +21,9 @@ use crate::{Known, Root};
 
 /// hwloc's variable for the directory that stands for the machine.
 pub const FSROOT: &str = "HWLOC_FSROOT";
+/// hwloc's variable for the sources it asks. Another root needs `-x86` here: that source asks the processor we run on
+/// (CPUID), and its answers would be mixed into the other machine.
+pub const COMPONENTS: &str = "HWLOC_COMPONENTS";
 /// hwloc's variable for a machine that does not exist.
 pub const SYNTHETIC: &str = "HWLOC_SYNTHETIC";
 
@@ -52,52 +55,66 @@ pub struct Place {
 
 /// Ask hwloc about the machine under `root`, or the one that `HWLOC_SYNTHETIC` makes up.
 ///
-/// For a root that is not `/`, hwloc has to be told through `HWLOC_FSROOT`: either it is set to the root already, or it
-/// is set here, which needs a process of one thread. Otherwise the answer is that it is not known.
+/// For a root that is not `/`, hwloc has to be told through [`FSROOT`] and [`COMPONENTS`]: either they are set already,
+/// or they are set here, which needs a process of one thread. Otherwise the answer is that it is not known.
 #[must_use]
 pub fn read(root: &Root) -> Known<Picture> {
-    let is_synthetic = std::env::var_os(SYNTHETIC).is_some();
+    if std::env::var_os(SYNTHETIC).is_some() {
+        return load(true);
+    }
+    let path = root.path().as_os_str();
     let told = std::env::var_os(FSROOT);
-    let is_told = told.as_deref().unwrap_or(OsStr::new("/")) == root.path().as_os_str();
-    if is_synthetic || is_told {
-        return load(is_synthetic);
+    let is_told = if root.is_system() {
+        told.is_none_or(|told| told == path)
+    } else {
+        told.is_some_and(|told| told == path)
+            && std::env::var_os(COMPONENTS).is_some_and(|c| c == NO_CPUID)
+    };
+    if is_told {
+        return load(false);
     }
     if !has_one_thread() {
         return Known::unknown(format!(
-            "hwloc can look at {} only when {FSROOT} says so, or before threads are started",
+            "it can look at {} only with {FSROOT}={0} and {COMPONENTS}={NO_CPUID}, or before threads are started",
             root.path().display()
         ));
     }
-    let picture;
-    {
-        let _restore = Told::set(root.path().as_os_str(), told);
-        picture = load(false);
-    }
-    picture
+    let components = if root.is_system() { None } else { Some(OsStr::new(NO_CPUID)) };
+    let _told = [Told::set(FSROOT, Some(path)), Told::set(COMPONENTS, components)];
+    load(false)
 }
 
-/// `HWLOC_FSROOT` has another value as long as this lives.
+/// Every source of hwloc but the processor itself.
+const NO_CPUID: &str = "-x86";
+
+/// A variable has another value as long as this lives.
 struct Told {
+    name: &'static str,
     before: Option<OsString>,
 }
 
 impl Told {
-    fn set(value: &OsStr, before: Option<OsString>) -> Self {
-        // SAFETY: nothing reads the environment at the same time: `has_one_thread` was true, and only this thread could
-        // have started another since.
-        unsafe { std::env::set_var(FSROOT, value) };
-        Self { before }
+    fn set(name: &'static str, value: Option<&OsStr>) -> Self {
+        let before = std::env::var_os(name);
+        change(name, value);
+        Self { name, before }
     }
 }
 
 impl Drop for Told {
     fn drop(&mut self) {
-        match &self.before {
-            // SAFETY: as in `set`; hwloc starts no threads.
-            Some(before) => unsafe { std::env::set_var(FSROOT, before) },
-            // SAFETY: as in `set`; hwloc starts no threads.
-            None => unsafe { std::env::remove_var(FSROOT) },
-        }
+        change(self.name, self.before.as_deref());
+    }
+}
+
+/// Change a variable of a process that has one thread.
+fn change(name: &str, value: Option<&OsStr>) {
+    match value {
+        // SAFETY: nothing reads the environment at the same time: `read` saw that this thread is the only one, it starts
+        // none, and neither does hwloc.
+        Some(value) => unsafe { std::env::set_var(name, value) },
+        // SAFETY: as above.
+        None => unsafe { std::env::remove_var(name) },
     }
 }
 

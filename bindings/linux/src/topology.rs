@@ -170,10 +170,16 @@ fn only_node(root: &Root, cpus: &cpu::Cpus, notes: &mut Vec<String>) -> Node {
 /// A machine that hwloc made up: all of it is online and ours, nothing of it is isolated.
 fn synthetic(picture: &hwloc::Picture) -> Machine {
     let distance = |from: NumaNode, to: NumaNode| if from == to { 10 } else { 20 };
+    let mut notes = vec![format!("this machine does not exist: {} describes it", hwloc::SYNTHETIC)];
+    // "[numa]" without a size has none in hwloc 2.9, where a level "numa:1" has 1 GiB.
+    let says_memory = picture.nodes.values().any(|memory| memory.is_some_and(|bytes| bytes > 0));
+    if !says_memory {
+        notes.push("it names no memory: each node is given 1 GiB".to_owned());
+    }
     let node = |(&id, &memory): (&NumaNode, &Option<u64>)| {
         let local = picture.cpus.iter().filter(|(_, place)| place.node == Some(id));
         Node {
-            memory_bytes: memory.unwrap_or(0),
+            memory_bytes: if says_memory { memory.unwrap_or(0) } else { 1 << 30 },
             distances: picture.nodes.keys().map(|&to| (to, distance(id, to))).collect(),
             ..Node::new(id, local.map(|(&cpu, _)| cpu).collect())
         }
@@ -190,6 +196,6 @@ fn synthetic(picture: &hwloc::Picture) -> Machine {
         cpus: picture.cpus.iter().map(cpu).collect(),
         nodes: picture.nodes.iter().map(node).collect(),
         source: Source::Synthetic,
-        notes: vec![format!("this machine does not exist: {} describes it", hwloc::SYNTHETIC)],
+        notes,
     }
 }
