@@ -67,37 +67,14 @@ pub enum Outcome {
     Each,
 }
 
-/// Collects one verdict per frame and notices when they are all the same.
-#[derive(Debug)]
-pub(crate) struct Verdicts<'a> {
-    slots: &'a mut [Verdict],
-    first: Option<Verdict>,
-    mixed: bool,
-    next: usize,
-}
-
-impl<'a> Verdicts<'a> {
-    /// For a burst of `slots.len()` frames.
-    pub(crate) fn new(slots: &'a mut [Verdict]) -> Self {
-        Self { slots, first: None, mixed: false, next: 0 }
-    }
-
-    /// The verdict on the next frame. More verdicts than frames are ignored.
+impl Outcome {
+    /// Looks whether the verdicts on a burst are all the same, as they are as a rule.
     #[inline]
-    pub(crate) fn push(&mut self, verdict: Verdict) {
-        if let Some(slot) = self.slots.get_mut(self.next) {
-            *slot = verdict;
-            self.next += 1;
-            self.mixed |= *self.first.get_or_insert(verdict) != verdict;
-        }
-    }
-
-    /// What came together.
-    pub(crate) fn outcome(self) -> Outcome {
-        match self.first {
-            Some(verdict) if !self.mixed => Outcome::All(verdict),
-            _ => Outcome::Each,
-        }
+    pub(crate) fn of(verdicts: &[Verdict]) -> Self {
+        let Some(&first) = verdicts.first() else { return Self::Each };
+        // Without a way out of the loop it is one of vector instructions: a burst is 64 bytes at most.
+        let difference = verdicts.iter().fold(0, |bits, verdict| bits | (verdict.0 ^ first.0));
+        if difference == 0 { Self::All(first) } else { Self::Each }
     }
 }
 
@@ -118,17 +95,11 @@ mod tests {
 
     #[test]
     fn equal_verdicts_become_one_for_the_burst() {
-        let drop = Verdict::drop(DropReason::Fragment);
-        let mut slots = [Verdict::edge(0); 3];
-        let mut verdicts = Verdicts::new(&mut slots);
-        (0..3).for_each(|_| verdicts.push(drop));
-        assert_eq!(verdicts.outcome(), Outcome::All(drop));
-
-        let mut verdicts = Verdicts::new(&mut slots);
-        verdicts.push(drop);
-        verdicts.push(Verdict::edge(1));
-        verdicts.push(drop);
-        assert_eq!(verdicts.outcome(), Outcome::Each);
-        assert_eq!(slots, [drop, Verdict::edge(1), drop]);
+        let (drop, edge) = (Verdict::drop(DropReason::Fragment), Verdict::edge(1));
+        assert_eq!(Outcome::of(&[drop; 64]), Outcome::All(drop));
+        assert_eq!(Outcome::of(&[edge]), Outcome::All(edge));
+        assert_eq!(Outcome::of(&[edge, edge, drop]), Outcome::Each);
+        assert_eq!(Outcome::of(&[edge, Verdict::edge(0)]), Outcome::Each);
+        assert_eq!(Outcome::of(&[]), Outcome::Each);
     }
 }

@@ -9,6 +9,7 @@ use super::*;
 use crate::{
     built::{self, v4, v4_headers, v6, v6_headers},
     testing::VecFrame,
+    wire::{Arp, protocol},
 };
 
 /// What [`Meta`] promises about any frame.
@@ -74,7 +75,7 @@ proptest! {
     #[test]
     fn a_frame_that_etherparse_reads_is_read_the_same(
         (is_v6, is_tcp, tags) in (any::<bool>(), any::<bool>(), 0..=2_u8),
-        words in 0..=10_usize,
+        words in prop_oneof![Just(0), 0..=10_usize],
         data in proptest::collection::vec(any::<u8>(), 0..50),
         damage in proptest::option::of((any::<prop::sample::Index>(), any::<u8>())),
     ) {
@@ -102,6 +103,12 @@ proptest! {
             bytes[at] = byte;
         }
         let meta = Meta::parse(&bytes);
+        if !is_v6 && tags == 0 && words == 0 && damage.is_none() {
+            prop_assert_eq!(Headers::plain(&bytes, bytes.len()).map(Meta::pack), Some(meta));
+        }
+        if let Some(plain) = Headers::plain(&bytes, bytes.len()) {
+            prop_assert_eq!(plain, Headers::any(&bytes, bytes.len()), "the short way is no other");
+        }
         let theirs = SlicedPacket::from_ethernet(&bytes);
         let theirs = theirs.as_ref().ok().and_then(|packet| match &packet.transport {
             Some(TransportSlice::Udp(udp)) => Some((protocol::UDP, udp.slice())),
@@ -115,6 +122,25 @@ proptest! {
             let offset = slice.as_ptr() as usize - bytes.as_ptr() as usize;
             prop_assert_eq!((meta.protocol(), meta.l4()), (number, offset));
         }
+    }
+}
+
+proptest! {
+    #[test]
+    fn packed_headers_are_all_there(bytes in likely_frame()) {
+        let (headers, meta) = (Headers::any(&bytes, bytes.len()), Meta::parse(&bytes));
+        prop_assert_eq!(
+            (meta.l3(), meta.l4(), meta.end()),
+            (headers.l3.into(), headers.l4.into(), headers.end as usize)
+        );
+        prop_assert_eq!(
+            (meta.network(), meta.protocol(), meta.ether_type(), meta.tags()),
+            (headers.network, headers.protocol, headers.ether_type, headers.tags)
+        );
+        prop_assert_eq!(
+            (meta.is_fragment(), meta.has_transport(), meta.is_en_route(), meta.trouble()),
+            (headers.fragment, headers.has_transport(), headers.en_route, headers.trouble)
+        );
     }
 }
 

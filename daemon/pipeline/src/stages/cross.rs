@@ -6,7 +6,7 @@
 use config::Macs;
 
 use super::{Shape, Stage};
-use crate::{DropReason, Frame, Meta, Outcome, Verdict, verdict::Verdicts, wire::Ethernet};
+use crate::{DropReason, Frame, Meta, Outcome, Verdict, wire::Ethernet};
 
 pub(super) const SHAPE: Shape = Shape { kind: "cross", edges: &["to"], counted: &[] };
 
@@ -57,17 +57,16 @@ fn each_header<F: Frame>(
     verdicts: &mut [Verdict],
     change: impl Fn(Ethernet<&mut [u8; Ethernet::<()>::LEN]>),
 ) -> Outcome {
-    let mut verdicts = Verdicts::new(verdicts);
-    for frame in frames {
-        verdicts.push(match Ethernet::new_checked_mut(frame.head_mut()) {
+    for (frame, verdict) in frames.iter_mut().zip(&mut *verdicts) {
+        *verdict = match Ethernet::new_checked_mut(frame.head_mut()) {
             Some(header) => {
                 change(header);
                 TO
             }
             None => Verdict::drop(DropReason::Truncated),
-        });
+        };
     }
-    verdicts.outcome()
+    Outcome::of(verdicts)
 }
 
 #[cfg(test)]

@@ -32,7 +32,6 @@ use std::net::IpAddr;
 use super::{PortIdentity, Shape, Stage};
 use crate::{
     DropReason, Frame, Meta, Network, Outcome, Verdict,
-    verdict::Verdicts,
     wire::{
         Arp, Ethernet, Icmp, Ipv4, Ipv6, Ports, Udp, checksum, icmp_kind, icmpv6_kind, nd, protocol,
     },
@@ -214,14 +213,13 @@ impl<F: Frame> Stage<F> for Reflect {
         let Some(local) = self.local.get(port) else {
             return Outcome::All(self.verdict(Other(DropReason::NotForUs)));
         };
-        let mut verdicts = Verdicts::new(verdicts);
-        for (frame, meta) in frames.iter_mut().zip(metas) {
-            verdicts.push(match self.answer(local, frame, meta) {
+        for ((frame, meta), verdict) in frames.iter_mut().zip(metas).zip(&mut *verdicts) {
+            *verdict = match self.answer(local, frame, meta) {
                 Ok(()) => TO,
                 Err(refusal) => self.verdict(refusal),
-            });
+            };
         }
-        verdicts.outcome()
+        Outcome::of(verdicts)
     }
 
     fn needs_meta(&self) -> bool {

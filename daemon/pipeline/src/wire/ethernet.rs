@@ -56,19 +56,19 @@ impl<B: Borrow<[u8; Ethernet::<()>::LEN]>> Ethernet<B> {
 
 impl<B: BorrowMut<[u8; Ethernet::<()>::LEN]>> Ethernet<B> {
     /// Sets who it is for.
-    #[inline]
+    #[inline(always)]
     pub fn set_destination(&mut self, address: [u8; 6]) {
         self.0.borrow_mut()[..6].copy_from_slice(&address);
     }
 
     /// Sets who sent it.
-    #[inline]
+    #[inline(always)]
     pub fn set_source(&mut self, address: [u8; 6]) {
         self.0.borrow_mut()[6..12].copy_from_slice(&address);
     }
 
     /// Source and destination change places.
-    #[inline]
+    #[inline(always)]
     pub fn swap_addresses(&mut self) {
         let (destination, source) = (self.destination(), self.source());
         self.set_destination(source);

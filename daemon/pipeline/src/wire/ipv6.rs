@@ -54,7 +54,7 @@ impl<B: Borrow<[u8; Ipv6::<()>::LEN]>> Ipv6<B> {
 
 impl<B: BorrowMut<[u8; Ipv6::<()>::LEN]>> Ipv6<B> {
     /// Source and destination change places; every checksum over them stays right.
-    #[inline]
+    #[inline(always)]
     pub fn swap_addresses(&mut self) {
         let (source, destination) = (self.source(), self.destination());
         let b = self.0.borrow_mut();
