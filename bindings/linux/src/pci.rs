@@ -101,8 +101,16 @@ pub fn function(root: &Root, address: PciAddress) -> Result<Function, ReadError>
         node: root.parse_with(&format!("{dir}/numa_node"), "a node or -1", node).into(),
         local_cpus: root.cpu_list(&format!("{dir}/local_cpulist")).into(),
         iommu_group: group.and_then(|group| group.parse().ok()),
-        netdevs: root.names(&format!("{dir}/net")).unwrap_or_default(),
+        netdevs: netdevs(root, &dir),
     })
+}
+
+/// The function's interfaces: its own, or those of the virtio device on it.
+fn netdevs(root: &Root, dir: &str) -> Vec<String> {
+    let below = |dir: &str| root.names(&format!("{dir}/net")).unwrap_or_default();
+    let devices = root.names(dir).unwrap_or_default();
+    let virtio = devices.iter().filter(|name| text::numbered(name, "virtio").is_some());
+    below(dir).into_iter().chain(virtio.flat_map(|name| below(&format!("{dir}/{name}")))).collect()
 }
 
 #[expect(clippy::option_option, reason = "outside: is it a node at all; inside: does it name one")]

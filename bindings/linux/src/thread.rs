@@ -178,7 +178,8 @@ pub fn set_name(name: &str) -> Result<(), NameError> {
 
 /// Keep all of this process's memory in RAM, what it has and what it will get, so that no page fault stalls a worker.
 ///
-/// Every mapping counts against `RLIMIT_MEMLOCK` (`LimitMEMLOCK=infinity` in a unit).
+/// Every mapping counts against `RLIMIT_MEMLOCK` (`LimitMEMLOCK=infinity` in a unit), and is filled at once: the whole
+/// stack of each thread too. Call it after the EAL has reserved its address space, which is far larger than memory.
 ///
 /// # Errors
 /// The kernel's: `ENOMEM` or `EPERM` when the limit is too low.

@@ -284,6 +284,16 @@ fn interfaces_know_the_card_behind_them() {
 }
 
 #[test]
+fn a_virtio_interface_and_its_function_know_each_other() {
+    let root = root("vm-2-cpus");
+    let function = pci::function(&root, "0000:00:03.0".parse().unwrap()).unwrap();
+    let interfaces = net::interfaces(&root).unwrap();
+
+    assert_eq!(function.netdevs, ["eth0"]);
+    assert_eq!(interfaces[0].pci, Some(function.address));
+}
+
+#[test]
 fn hugepages_are_counted_by_node_and_size() {
     let root = root("two-socket-smt");
     let machine = topology::discover(&root).unwrap();

@@ -150,7 +150,12 @@ pub(crate) const SHAPES: &[Shape] = &[
         cores_per_cache: 2,
         has_l3: false,
         huge_2m: 128,
-        ports: &[Port { node: None, driver: "virtio-pci", ..port("0000:00:03.0", VIRTIO, 0) }],
+        ports: &[Port {
+            node: None,
+            driver: "virtio-pci",
+            netdev: Some("eth0"),
+            ..port("0000:00:03.0", VIRTIO, 0)
+        }],
         ..PLAIN
     },
     // The node of the card has CPUs and no memory.
@@ -360,12 +365,17 @@ impl Shape {
                 );
             }
             if let Some(name) = port.netdev {
-                let net = format!("{dir}/net/{name}");
+                // The interface of a virtio function belongs to the virtio device on it.
+                let is_virtio = port.ids == VIRTIO;
+                let below = if is_virtio { "virtio0/net" } else { "net" };
+                let device = if is_virtio { "virtio0" } else { port.address };
+                let net = format!("{dir}/{below}/{name}");
+                tree.file(format!("{dir}/uevent"), format!("PCI_SLOT_NAME={}", port.address));
                 tree.link(
                     format!("sys/class/net/{name}"),
-                    format!("../../bus/pci/devices/{}/net/{name}", port.address),
+                    format!("../../bus/pci/devices/{}/{below}/{name}", port.address),
                 );
-                tree.link(format!("{net}/device"), format!("../../../{}", port.address));
+                tree.link(format!("{net}/device"), format!("../../../{device}"));
                 tree.file(format!("{net}/ifindex"), index + 2);
                 tree.file(format!("{net}/address"), format!("02:00:00:00:00:{index:02x}"));
                 tree.file(format!("{net}/mtu"), 1500);
