@@ -374,6 +374,16 @@ fn a_staged_pipeline_stays_in_one_cache() {
 }
 
 #[test]
+fn the_largest_machine_that_linux_knows_is_placed() {
+    let many = Cores { count: Auto::Set(2000), ..auto() };
+
+    let placement = rtc(&machine(16, 256, 2), &many, &[on("a", 3), on("b", 12)]);
+
+    assert_eq!(placement.workers.len(), 2000);
+    assert_eq!(placement.reasons.len(), 8192);
+}
+
+#[test]
 fn reasons_read_as_sentences() {
     let placement = rtc(&isolate(machine(2, 2, 2), "3,7"), &auto(), &[on("north", 1)]);
 
