@@ -58,8 +58,8 @@ impl Eal {
     /// `rte_eal_init` can not in general be repeated. Otherwise what DPDK could not do; its log
     /// says more, see [`crate::log_to`].
     ///
-    /// An option that makes DPDK print something and exit is refused: a library does not end the
-    /// process.
+    /// An option that makes DPDK print its usage and exit is refused: a library does not end the
+    /// process. DPDK 25.11 does, all the same, on an option that it does not know.
     pub fn init(args: impl IntoIterator<Item = String>) -> Result<Self, EalError> {
         let mut strings = vec![c"barewire".to_owned()];
         for arg in args {

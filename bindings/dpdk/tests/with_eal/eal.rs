@@ -25,6 +25,11 @@ fn arguments_that_can_not_work_are_refused_before_dpdk_sees_them() {
 
 #[test]
 fn an_unknown_argument_is_an_error_with_dpdks_reason() {
+    if dpdk_sys::ABI >= 26 {
+        // Said in the documentation of Eal::init.
+        eprintln!("SKIPPED: an_unknown_argument: this DPDK ends the process");
+        return;
+    }
     let error = Eal::init(["--no-such-option".to_owned()]).unwrap_err();
     assert!(matches!(error, EalError::Init(_)), "{error:?}");
 }
