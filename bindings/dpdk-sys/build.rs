@@ -47,17 +47,20 @@ fn build() -> Result<(), Box<dyn Error>> {
     // Asks for flags and version only; linking is told to Cargo below, once the version has passed.
     let found = pkg_config::Config::new()
         .cargo_metadata(false)
-        .statik(is_static)
         .probe("libdpdk")
         .map_err(|error| gate::missing(&first_line(&error)))?;
     let release = gate::check(&found.version)?;
     println!("cargo::rustc-env=BAREWIRE_DPDK_VERSION={}", found.version);
 
-    let flags = pkg_config_cflags()?;
+    // Another patch release in its place means new headers.
+    for directory in pkg_config_says(&["--variable=pcfiledir", "libdpdk"])? {
+        println!("cargo::rerun-if-changed={directory}/libdpdk.pc");
+    }
+    let flags = pkg_config_says(&["--cflags", "libdpdk"])?;
     compile_shim(&flags)?;
     generate_bindings(&flags, release.abi)?;
     if is_static {
-        link_static(&found)?
+        link_static()?
     } else {
         link_shared(&found)
     }
@@ -81,15 +84,17 @@ fn first_line(error: &pkg_config::Error) -> String {
     error.to_string().lines().find(|line| !line.trim().is_empty()).unwrap_or("no reason").to_owned()
 }
 
-/// Every flag, where the `pkg-config` crate keeps `-I` and `-D` alone: `-march=…` decides which
-/// instructions DPDK's inline functions use, and `-include rte_config.h` how its structures are
-/// laid out.
-fn pkg_config_cflags() -> Result<Vec<String>, Box<dyn Error>> {
+/// Every word that pkg-config answers.
+///
+/// For compiler flags this matters, since the `pkg-config` crate keeps `-I` and `-D` alone:
+/// `-march=…` decides which instructions DPDK's inline functions use, and `-include rte_config.h`
+/// how its structures are laid out.
+fn pkg_config_says(args: &[&str]) -> Result<Vec<String>, Box<dyn Error>> {
     println!("cargo::rerun-if-env-changed=PKG_CONFIG");
     let program = env::var_os("PKG_CONFIG").unwrap_or_else(|| "pkg-config".into());
-    let output = Command::new(program).args(["--cflags", "libdpdk"]).output()?;
+    let output = Command::new(program).args(args).output()?;
     if !output.status.success() {
-        return Err(format!("pkg-config --cflags libdpdk: {}", output.status).into());
+        return Err(format!("pkg-config {}: {}", args.join(" "), output.status).into());
     }
     Ok(String::from_utf8(output.stdout)?.split_whitespace().map(str::to_owned).collect())
 }
@@ -133,10 +138,26 @@ fn generate_bindings(flags: &[String], abi: u32) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Links every archive of `pkg-config --static` whole: drivers, buses and mempool handlers register
-/// themselves in constructors that nothing refers to. What those archives need in turn is linked
-/// shared.
-fn link_static(found: &pkg_config::Library) -> Result<(), Box<dyn Error>> {
-    link_shared(found);
-    Ok(())
+/// Links every archive that `pkg-config --static` names, whole: drivers, buses and mempool handlers
+/// register themselves in constructors that nothing refers to. What those archives need in turn is
+/// linked shared.
+fn link_static() -> Result<(), Box<dyn Error>> {
+    let mut said = false;
+    for flag in pkg_config_says(&["--static", "--libs", "libdpdk"])? {
+        let archive = flag.strip_prefix("-l:lib").and_then(|name| name.strip_suffix(".a"));
+        if let Some(name) = archive {
+            println!("cargo::rustc-link-lib=static:+whole-archive,-bundle={name}");
+            said = true;
+        } else if let Some(path) = flag.strip_prefix("-L") {
+            println!("cargo::rustc-link-search=native={path}");
+        } else if let Some(name) = flag.strip_prefix("-l").filter(|name| !name.starts_with("rte_"))
+        {
+            println!("cargo::rustc-link-lib=dylib={name}");
+        }
+    }
+    // rustc looks for archives in the directories it is told alone.
+    for path in pkg_config_says(&["--variable=libdir", "libdpdk"])? {
+        println!("cargo::rustc-link-search=native={path}");
+    }
+    if said { Ok(()) } else { Err("libdpdk.pc names no archives for a static link".into()) }
 }

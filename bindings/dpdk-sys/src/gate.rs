@@ -22,7 +22,7 @@ pub const SUPPORTED: [Release; 4] = [
     Release { year: 22, abi: 23, found_in: "Debian 12" },
     Release { year: 23, abi: 24, found_in: "Ubuntu 24.04" },
     Release { year: 24, abi: 25, found_in: "Debian 13" },
-    Release { year: 25, abi: 26, found_in: "dpdk.org" },
+    Release { year: 25, abi: 26, found_in: "Debian 14" },
 ];
 
 /// The Debian packages that a build needs.

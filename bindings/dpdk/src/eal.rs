@@ -27,8 +27,8 @@ use crate::thread::{Registered, ThreadError};
 /// take a lock of the `Eal`'s, and those that concern one port the lock of that port.
 #[derive(Debug)]
 pub struct Eal {
-    /// Held while something is created or registered: DPDK's documentation does not say which of
-    /// these may run in parallel.
+    /// Held while something is created, registered or looked up by name: DPDK's documentation does
+    /// not say which of these may run in parallel. Taken after the lock of a port, never before.
     control: Mutex<()>,
     /// By port id: who has the port, and the lock that every control call on it takes.
     ports: [Mutex<Slot>; c::RTE_MAX_ETHPORTS as usize],

@@ -389,6 +389,8 @@ impl<'eal> Claim<'eal> {
         if *slot == Slot::Closed {
             return stopped;
         }
+        // Closing clears the name, which others may be looking for.
+        let _control = self.eal.control();
         let name = port_name(self.id);
         *slot = Slot::Closed;
         self.stage = Stage::Found;
