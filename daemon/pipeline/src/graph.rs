@@ -110,8 +110,9 @@ impl<F: Frame> Graph<F> {
             return Err(BuildError::TooManyPorts(inputs.len()));
         }
         let node = |(at, stage): (usize, &config::Stage)| {
-            let (shape, edges) = stages::shape(&stage.kind);
-            let target = |edge: &Edge| match *edge {
+            let shape = stages::shape(&stage.kind);
+            let edges = stage.kind.edges();
+            let target = |&(_, edge): &(&str, Edge)| match edge {
                 Edge::Stage(StageIx(to)) if to > at && to < stages.len() => Some(Target::Node(to)),
                 Edge::Tx(PortIx(port)) if port < inputs.len() => Some(Target::Tx(port)),
                 Edge::Drop => Some(Target::Drop(DropReason::ByConfig)),

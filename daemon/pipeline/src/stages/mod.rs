@@ -53,14 +53,14 @@ pub struct Shape {
     pub counted: &'static [&'static str],
 }
 
-/// The shape of a kind, and where the edges of this stage lead, by index.
+/// The shape of a kind. Its edges stand in the order of [`StageKind::edges`].
 #[must_use]
-pub(crate) fn shape(kind: &StageKind) -> (Shape, Vec<Edge>) {
-    match *kind {
-        StageKind::Cross { to, macs: _ } => (cross::SHAPE, vec![to]),
-        StageKind::Reflect { to, other, .. } => (reflect::SHAPE, vec![to, other]),
-        StageKind::Count { to } => (count::SHAPE, vec![to]),
-        StageKind::Sample { to, sampled, every: _ } => (sample::SHAPE, vec![to, sampled]),
+pub(crate) fn shape(kind: &StageKind) -> Shape {
+    match kind {
+        StageKind::Cross { .. } => cross::SHAPE,
+        StageKind::Reflect { .. } => reflect::SHAPE,
+        StageKind::Count { .. } => count::SHAPE,
+        StageKind::Sample { .. } => sample::SHAPE,
     }
 }
 
@@ -80,5 +80,34 @@ pub(crate) fn make<F: Frame>(
         }
         StageKind::Count { .. } => Box::new(count::Count::new(Arc::clone(counters))),
         StageKind::Sample { every, .. } => Box::new(sample::Sample::new(*every)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use config::{Macs, PortIx};
+
+    use super::*;
+
+    #[test]
+    fn every_shape_names_the_edges_as_the_configuration_does() {
+        let to = Edge::Tx(PortIx(0));
+        let other = Edge::Drop;
+        let kinds = [
+            StageKind::Cross { to, macs: Macs::Keep },
+            StageKind::Reflect {
+                to,
+                other,
+                addresses: vec![],
+                any_address: false,
+                udp_echo: false,
+            },
+            StageKind::Count { to },
+            StageKind::Sample { to, sampled: other, every: 1 },
+        ];
+        for kind in kinds {
+            let names: Vec<_> = kind.edges().into_iter().map(|(name, _)| name).collect();
+            assert_eq!(shape(&kind).edges, names);
+        }
     }
 }
