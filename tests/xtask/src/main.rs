@@ -5,7 +5,8 @@
 //! | `setup` | installs what is missing; says what and why; does nothing when all is there |
 //! | `demo` | builds release, runs barewired on real traffic, prints what happened |
 //! | `test` | set-up, then every test: nextest, doctests, loom |
-//! | `ci` | `test`, and before it formatting, lints, docs, licences and the direction of the crates' arrows |
+//! | `ci` | `lint`, `test`, and a short `fuzz` |
+//! | `lint` | formatting, lints, docs, licences and the direction of the crates' arrows |
 //! | `fuzz` | coverage-guided fuzzing of the parsers, for so many seconds each |
 //! | `loom` | the rings' model checks alone |
 //! | `abi` | builds and tests against another DPDK release, in a root directory of its own |
@@ -55,6 +56,8 @@ enum Command {
     Test(test::Options),
     /// Run what CI runs: formatting, lints, docs, arrows, licences, every test, and a short fuzz
     Ci,
+    /// Check what can be checked without running anything
+    Lint,
     /// Fuzz the parsers, coverage-guided
     Fuzz(fuzz::Options),
     /// Model-check the rings
@@ -81,6 +84,7 @@ fn dispatch(command: Command, interrupt: &Interrupt) -> Result<(), Failure> {
         Command::Demo(options) => demo::run(&options, interrupt),
         Command::Test(options) => test::run(&options, interrupt),
         Command::Ci => ci::run(interrupt),
+        Command::Lint => ci::lint(interrupt),
         Command::Fuzz(options) => fuzz::run(&options, interrupt),
         Command::Loom => test::loom(interrupt),
         Command::Man => man::run(interrupt),
