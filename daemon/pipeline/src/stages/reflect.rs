@@ -247,7 +247,8 @@ struct Parts<'a> {
 /// [`Meta`] promises that this does not fail; a compiler can not know, and a branch never taken costs nothing.
 const TRUNCATED: Refusal = Wrong(DropReason::Truncated);
 
-#[inline]
+// Once per frame, and smaller than a call.
+#[inline(always)]
 fn parts<'a>(head: &'a mut [u8], meta: &Meta) -> Result<Parts<'a>, Refusal> {
     let (headers, payload) = head.split_at_mut_checked(meta.l4()).ok_or(TRUNCATED)?;
     let (link, header) = headers.split_at_mut_checked(meta.l3()).ok_or(TRUNCATED)?;
@@ -267,7 +268,8 @@ const fn is_group_mac(address: [u8; 6]) -> bool {
     address[0] & 1 == 1
 }
 
-#[inline]
+// Once per frame, and smaller than a call.
+#[inline(always)]
 fn udp(payload: &mut [u8], meta: &Meta, checksum_is_optional: bool) -> Result<(), Refusal> {
     let mut udp = Udp::new_checked_mut(payload).ok_or(TRUNCATED)?;
     let len = usize::from(udp.len());
@@ -281,7 +283,8 @@ fn udp(payload: &mut [u8], meta: &Meta, checksum_is_optional: bool) -> Result<()
     Ok(())
 }
 
-#[inline]
+// Once per frame, and smaller than a call.
+#[inline(always)]
 fn tcp(payload: &mut [u8]) -> Result<(), Refusal> {
     Ports::new_checked_mut(payload).ok_or(TRUNCATED)?.swap();
     Ok(())

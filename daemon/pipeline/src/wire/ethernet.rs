@@ -56,18 +56,21 @@ impl<B: Borrow<[u8; Ethernet::<()>::LEN]>> Ethernet<B> {
 
 impl<B: BorrowMut<[u8; Ethernet::<()>::LEN]>> Ethernet<B> {
     /// Sets who it is for.
+    // Once per frame, and smaller than a call.
     #[inline(always)]
     pub fn set_destination(&mut self, address: [u8; 6]) {
         self.0.borrow_mut()[..6].copy_from_slice(&address);
     }
 
     /// Sets who sent it.
+    // Once per frame, and smaller than a call.
     #[inline(always)]
     pub fn set_source(&mut self, address: [u8; 6]) {
         self.0.borrow_mut()[6..12].copy_from_slice(&address);
     }
 
     /// Source and destination change places.
+    // Once per frame, and smaller than a call.
     #[inline(always)]
     pub fn swap_addresses(&mut self) {
         let (destination, source) = (self.destination(), self.source());

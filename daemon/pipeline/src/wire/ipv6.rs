@@ -54,6 +54,7 @@ impl<B: Borrow<[u8; Ipv6::<()>::LEN]>> Ipv6<B> {
 
 impl<B: BorrowMut<[u8; Ipv6::<()>::LEN]>> Ipv6<B> {
     /// Source and destination change places; every checksum over them stays right.
+    // Once per frame, and smaller than a call.
     #[inline(always)]
     pub fn swap_addresses(&mut self) {
         let (source, destination) = (self.source(), self.destination());

@@ -52,6 +52,7 @@ impl<B: Borrow<[u8; Udp::<()>::LEN]>> Udp<B> {
 
 impl<B: BorrowMut<[u8; Udp::<()>::LEN]>> Udp<B> {
     /// The ports change places; the checksum stays right.
+    // Once per frame, and smaller than a call.
     #[inline(always)]
     pub fn swap_ports(&mut self) {
         swap(self.0.borrow_mut());
@@ -60,6 +61,7 @@ impl<B: BorrowMut<[u8; Udp::<()>::LEN]>> Udp<B> {
 
 impl<B: BorrowMut<[u8; Ports::<()>::LEN]>> Ports<B> {
     /// The ports change places; the checksum stays right.
+    // Once per frame, and smaller than a call.
     #[inline(always)]
     pub fn swap(&mut self) {
         swap(self.0.borrow_mut());
