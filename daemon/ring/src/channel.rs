@@ -1,4 +1,9 @@
 //! The two ends of a ring.
+//!
+//! # Safety
+//!
+//! Each end calls one function of `slots.rs` that must be told only positions of that end's turn. The
+//! indices that say so are here, which is why the two calls are.
 
 use std::{cell::Cell, marker::PhantomData};
 
