@@ -20,6 +20,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod abi;
 mod arrows;
 mod ci;
 mod demo;
@@ -62,6 +63,11 @@ enum Command {
     Fuzz(fuzz::Options),
     /// Model-check the rings
     Loom,
+    /// Build and test the bindings against another DPDK release
+    Abi {
+        /// The release: 22.11, 24.11 or 25.11
+        release: String,
+    },
     /// Write the man pages to target/man
     Man,
 }
@@ -87,6 +93,7 @@ fn dispatch(command: Command, interrupt: &Interrupt) -> Result<(), Failure> {
         Command::Lint => ci::lint(interrupt),
         Command::Fuzz(options) => fuzz::run(&options, interrupt),
         Command::Loom => test::loom(interrupt),
+        Command::Abi { release } => abi::run(&release, interrupt),
         Command::Man => man::run(interrupt),
     }
 }
