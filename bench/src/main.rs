@@ -1,2 +1,40 @@
-//! placeholder
-fn main() {}
+//! `barewire-bench`; see the library of this crate.
+#![forbid(unsafe_code)]
+
+use std::{error::Error, process::ExitCode};
+
+use bench::{
+    cli::{Cli, Command},
+    exit::Exit,
+    peer, say,
+};
+use clap::{CommandFactory as _, Parser as _};
+
+fn main() -> ExitCode {
+    let Cli { command } = Cli::parse();
+    match command {
+        Command::Peer(args) => peer::run(&args).unwrap_or_else(|error| {
+            say::note(format_args!("{}", chain(&error)));
+            error.exit()
+        }),
+        Command::Man { folder } => match clap_mangen::generate_to(Cli::command(), &folder) {
+            Ok(()) => Exit::Measured,
+            Err(error) => {
+                say::note(format_args!("cannot write into {}: {error}", folder.display()));
+                Exit::Failure
+            }
+        },
+    }
+    .into()
+}
+
+/// An error and its causes, on one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}

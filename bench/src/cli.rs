@@ -1,0 +1,196 @@
+//! The command line.
+
+use std::{
+    io::{self, IsTerminal as _},
+    path::PathBuf,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use config::CpuId;
+
+use crate::{
+    exit,
+    peer::{
+        case::{Arm, Mode},
+        traffic::Frames,
+    },
+};
+
+/// Compares packet paths on the same work, with numbers that can be checked
+#[derive(Debug, Parser)]
+#[command(name = "barewire-bench", version, after_help = exit::TABLE, max_term_width = 100)]
+pub struct Cli {
+    /// What to compare.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to compare. Each variant is a folder of this crate.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// barewired against dpdk-testpmd: the same core, the same virtual devices, the same settings
+    Peer(PeerArgs),
+    /// Write the man pages into a folder
+    #[command(hide = true)]
+    Man {
+        /// The folder
+        folder: PathBuf,
+    },
+}
+
+/// `barewire-bench peer`
+#[derive(Debug, Clone, Args)]
+pub struct PeerArgs {
+    /// Which cases: a (a capture to a null port), b (two null ports), c (virtio-user before vhost-user; needs hugepages),
+    /// modes (staged against run-to-completion on two CPUs)
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "all")]
+    pub case: Vec<CaseName>,
+    /// Blocks; in each, every program is started afresh
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    pub blocks: usize,
+    /// Measured time of each arm in each block, in seconds
+    #[arg(long, value_name = "S", default_value_t = 1.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// How long an arm has the CPU at a time, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 50, value_parser = clap::value_parser!(u64).range(10..=10_000))]
+    pub slice_ms: u64,
+    /// The CPU that is measured; the last by default
+    #[arg(long, value_name = "N", value_parser = cpu)]
+    pub cpu: Option<CpuId>,
+    /// The CPU for everything else: control planes, prompts, the generator; the first by default
+    #[arg(long, value_name = "N", value_parser = cpu)]
+    pub other_cpu: Option<CpuId>,
+    /// Frames asked of a receive queue at once, for both programs
+    #[arg(long, value_name = "N", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub burst: u16,
+    /// Descriptors of each queue, for both programs
+    #[arg(long, value_name = "N", default_value_t = 1024, value_parser = clap::value_parser!(u16).range(64..=4096))]
+    pub descriptors: u16,
+    /// Packet buffers, for both programs
+    #[arg(long, value_name = "N", default_value_t = 8192, value_parser = clap::value_parser!(u32).range(4096..=1 << 20))]
+    pub buffers: u32,
+    /// Where packet memory comes from, for both programs; "auto" is hugepages if they are there or we are root
+    #[arg(long, value_enum, default_value_t = MemoryChoice::Auto)]
+    pub memory: MemoryChoice,
+    /// How barewired spreads its work in cases a, b and c
+    #[arg(long, value_enum, default_value_t = Mode::RunToCompletion)]
+    pub mode: Mode,
+    /// The frames of case a: a mix of sizes, or 64 bytes each
+    #[arg(long, value_enum, default_value_t = Frames::Imix)]
+    pub frames: Frames,
+    /// Only these arms, and the comparisons between them
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "ARM,…")]
+    pub arms: Vec<Arm>,
+    /// Repeats the orders and resamples of an earlier run
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Write every reading, valid or not, to this file
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// barewired's file; by default next to this program
+    #[arg(long, value_name = "PATH")]
+    pub barewired: Option<PathBuf>,
+    /// testpmd's file; by default `dpdk-testpmd` of the system
+    #[arg(long, value_name = "PATH")]
+    pub testpmd: Option<PathBuf>,
+    /// When to use colours (NO_COLOR is honoured)
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// Which cases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CaseName {
+    /// Both of case (a).
+    A,
+    /// Two null ports.
+    B,
+    /// virtio-user.
+    C,
+    /// Staged against run-to-completion.
+    Modes,
+    /// All of them.
+    All,
+}
+
+/// Where packet memory comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MemoryChoice {
+    /// Hugepages if they are there or can be reserved, ordinary pages otherwise.
+    Auto,
+    /// Hugepages of 2 MiB, or nothing.
+    #[value(name = "2M")]
+    Huge2M,
+    /// Ordinary pages.
+    None,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// When the output is a terminal and NO_COLOR is not set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl Color {
+    /// Are there colours on this output?
+    #[must_use]
+    pub fn is_on(self, out: &io::Stdout) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            Self::Auto => {
+                out.is_terminal()
+                    && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            }
+        }
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=1000) => Ok(count),
+        _ => Err("not a number from 1 to 1000".to_owned()),
+    }
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(seconds) if (0.05..=600.0).contains(&seconds) => Ok(seconds),
+        _ => Err("not a number of seconds from 0.05 to 600".to_owned()),
+    }
+}
+
+fn cpu(text: &str) -> Result<CpuId, String> {
+    text.parse().map_err(|error: config::CpuParseError| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused() {
+        for wrong in [
+            ["--blocks", "0"],
+            ["--seconds", "nan"],
+            ["--seconds", "0"],
+            ["--cpu", "x"],
+            ["--burst", "65"],
+        ] {
+            let line = ["barewire-bench", "peer", wrong[0], wrong[1]];
+            assert!(Cli::try_parse_from(line).is_err(), "{wrong:?}");
+        }
+    }
+}

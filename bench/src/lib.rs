@@ -1,0 +1,36 @@
+//! Compares packet paths that do the same work, so that a sceptic can believe the result.
+//!
+//! A comparison is an experiment: arms take turns on one core in random order with a printed seed; a trial that was disturbed is
+//! kept and does not count; one arm has a twin, so that it is known what two equal programs differ by; and what is printed
+//! is a ratio with an interval, never an absolute rate. It refuses to compare what does not do the same work.
+//!
+//! ```text
+//!  peer         barewired against dpdk-testpmd, driven through their own counters
+//!
+//!  program      processes under measurement: started, paused, killed whatever happens
+//!  core_time    whether a thread had its CPU to itself
+//!  statistics   medians, bootstrap intervals, verdicts; pure
+//! ```
+//!
+//! A new comparison is a folder next to `peer` and a variant of [`cli::Command`].
+//!
+//! ```
+//! use bench::statistics::{Verdict, bootstrap, floor, verdict};
+//!
+//! let mut random = fastrand::Rng::with_seed(1);
+//! // The logarithm of a ratio of rates, one for each block: of two equal programs, and of the two in question.
+//! let twins = bootstrap(&[0.002, -0.004, 0.001, -0.001, 0.003], &mut random).unwrap().exp();
+//! let ratio = bootstrap(&[0.051, 0.048, 0.055, 0.049, 0.052], &mut random).unwrap().exp();
+//! assert_eq!(verdict(&ratio, floor(&twins)), Verdict::Faster);
+//! ```
+#![forbid(unsafe_code)]
+
+pub mod cli;
+pub mod core_time;
+pub mod exit;
+pub mod http;
+pub mod interrupt;
+pub mod peer;
+pub mod program;
+pub mod say;
+pub mod statistics;
