@@ -15,7 +15,7 @@ pub struct CaseResult {
     /// What was asked.
     #[serde(flatten)]
     pub case: Case,
-    /// How each arm was started (in the first block; later ones differ in their directories only).
+    /// How each arm was started, block after block.
     pub starts: Vec<Start>,
     /// Every slice that was measured, valid or not.
     pub blocks: Vec<Block>,
@@ -109,7 +109,7 @@ impl CaseResult {
                 ArmRate { arm, median: statistics::median(&rates) }
             })
             .collect();
-        let remarks = remarks(&blocks);
+        let remarks = [footprints(&starts), remarks(&blocks)].concat();
         Self { case, starts, blocks, findings, rates_on_this_machine, remarks }
     }
 
@@ -150,6 +150,22 @@ impl Block {
             .collect();
         if values.len() * 2 < rounds { None } else { statistics::median(&values) }
     }
+}
+
+/// What barewired takes until it forwards: medians over the blocks.
+fn footprints(starts: &[Start]) -> Vec<String> {
+    let of = |take: &dyn Fn(&Start) -> Option<f64>| {
+        let starts = starts.iter().filter(|start| start.arm == Arm::Barewired);
+        statistics::median(&starts.filter_map(take).collect::<Vec<f64>>())
+    };
+    let ready = of(&|start| Some(start.ready_ms));
+    let resident =
+        of(&|start| start.resident_kib.and_then(|kib| u32::try_from(kib).ok()).map(f64::from));
+    let Some((ready, resident)) = ready.zip(resident) else { return Vec::new() };
+    let resident = resident / 1024.0;
+    vec![format!(
+        "barewired: READY after {ready:.0} ms, {resident:.0} MiB resident besides hugepages"
+    )]
 }
 
 /// The share of its frames that a generator has to be left with for the program behind it to be the limit.
@@ -274,6 +290,30 @@ mod tests {
             1,
         );
         assert_eq!(too_few.findings[0].estimate, None);
+    }
+
+    #[test]
+    fn what_barewired_takes_to_start_is_the_median_over_the_blocks() {
+        let start = |arm, ready_ms, resident_kib| Start {
+            arm,
+            command: String::new(),
+            generator: None,
+            configuration: None,
+            plan: None,
+            ready_ms,
+            resident_kib,
+        };
+        let starts = [
+            start(Arm::Testpmd, 9000.0, Some(1 << 30)),
+            start(Arm::Barewired, 300.0, Some(20 * 1024)),
+            start(Arm::Barewired, 100.0, None),
+            start(Arm::Barewired, 200.0, Some(40 * 1024)),
+        ];
+        assert_eq!(
+            footprints(&starts),
+            ["barewired: READY after 200 ms, 30 MiB resident besides hugepages"]
+        );
+        assert!(footprints(&starts[..1]).is_empty());
     }
 
     #[test]

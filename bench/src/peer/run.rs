@@ -57,9 +57,7 @@ pub fn case(lab: &Lab, case: Case, amount: &Amount, seed: u64) -> Result<CaseRes
         ));
         let (block, started) = block(lab, &case, number, amount, &mut random)?;
         blocks.push(block);
-        if starts.is_empty() {
-            starts = started;
-        }
+        starts.extend(started);
     }
     say::end_of_progress();
     Ok(CaseResult::conclude(case, starts, blocks, seed))

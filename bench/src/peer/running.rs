@@ -1,6 +1,9 @@
 //! An arm that runs: the program under measurement, and the generator in front of it where there is one.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
 use config::CpuSet;
 use linux::Root;
@@ -74,6 +77,10 @@ pub struct Start {
     pub configuration: Option<String>,
     /// barewired's plan.
     pub plan: Option<api::Plan>,
+    /// From its start until it forwards (barewired: says READY), in milliseconds.
+    pub ready_ms: f64,
+    /// Its resident memory once it forwards, in KiB. Hugepages are not in it, ordinary pages with packets are.
+    pub resident_kib: Option<u64>,
 }
 
 /// How an arm ended.
@@ -137,7 +144,10 @@ impl Running {
             generator: generator_command,
             configuration: None,
             plan: None,
+            ready_ms: 0.0,
+            resident_kib: None,
         };
+        let begun = Instant::now();
         let dut = if arm.is_testpmd() {
             let setup = testpmd::Setup {
                 file: lab.testpmd.as_deref().ok_or_else(|| missing("dpdk-testpmd"))?,
@@ -169,12 +179,14 @@ impl Running {
             start.plan = Some(running.plan.clone());
             Dut::Barewired(Box::new(running))
         };
+        start.ready_ms = begun.elapsed().as_secs_f64() * 1e3;
         if let Some(generator) = &mut generator {
             // What it could not get rid of before there was anybody to take it, does not count.
             generator.restart(&lab.interrupt)?;
         }
         let mut running = Self { arm, start, dut, generator, pinned: None };
         running.pinned = running.find_pinned(lab, workers)?;
+        running.start.resident_kib = resident_kib(&lab.root, running.program().pid());
         Ok(running)
     }
 
@@ -248,6 +260,13 @@ impl Running {
         let generator = self.generator.map(|generator| generator.stop(interrupt)).transpose()?;
         Ok(End { arm: self.arm, is_conserved, totals, generator })
     }
+}
+
+/// The resident memory of a process without hugepages (`VmRSS`, proc_pid_status(5)).
+fn resident_kib(root: &Root, process: u32) -> Option<u64> {
+    let status = root.text(&format!("proc/{process}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    line.trim_ascii().strip_suffix(" kB")?.parse().ok()
 }
 
 /// A file prefix that no other EAL on the machine has.
