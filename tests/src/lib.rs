@@ -25,9 +25,11 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod cpus;
 pub mod daemon;
 pub mod frames;
 pub mod http;
+pub mod latency;
 pub mod mutations;
 pub mod netns;
 pub mod programs;

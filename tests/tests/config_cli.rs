@@ -1,0 +1,151 @@
+//! `barewired check`, `plan` and `graph`: what they say about good files, and that a bad one is exit code 2.
+//! (Bad files by the hundred are in bad_configs.rs.)
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+};
+
+use scenarios::{Site, programs};
+
+fn barewired(args: &[&str], config: &Path) -> Output {
+    Command::new(programs::barewired())
+        .args(args)
+        .arg("--config")
+        .arg(config)
+        .stdin(Stdio::null())
+        .output()
+        .expect("barewired can be started")
+}
+
+fn examples() -> Vec<PathBuf> {
+    let folder = programs::top().join("config/examples");
+    let mut examples: Vec<PathBuf> = fs::read_dir(&folder)
+        .expect("the examples")
+        .map(|entry| entry.expect("a folder lists its files").path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    examples.sort();
+    assert!(!examples.is_empty());
+    examples
+}
+
+#[track_caller]
+fn succeeded(output: &Output) -> String {
+    assert!(
+        output.status.success(),
+        "{}\n{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+#[test]
+fn every_example_is_valid() {
+    for example in examples() {
+        succeeded(&barewired(&["check"], &example));
+        let said = succeeded(&barewired(&["check", "--json"], &example));
+        let json: serde_json::Value = serde_json::from_str(&said).expect("JSON");
+        assert_eq!(json["schema"], 1, "{}: {json:#}", example.display());
+    }
+}
+
+#[test]
+fn every_examples_graph_can_be_drawn_in_three_ways() {
+    for example in examples() {
+        let text = succeeded(&barewired(&["graph"], &example));
+        let dot = succeeded(&barewired(&["graph", "--format", "dot"], &example));
+        let json: serde_json::Value =
+            serde_json::from_str(&succeeded(&barewired(&["graph", "--json"], &example)))
+                .expect("JSON");
+        let config = config::load(&example).expect("a valid example");
+        assert!(dot.trim_start().starts_with("digraph") && dot.trim_end().ends_with('}'), "{dot}");
+        for stage in &config.stages {
+            assert!(text.contains(&stage.name), "{} is not in\n{text}", stage.name);
+            assert!(dot.contains(&stage.name), "{} is not in\n{dot}", stage.name);
+            assert!(json.to_string().contains(&stage.name), "{} is not in\n{json:#}", stage.name);
+        }
+        assert_eq!(json["schema"], 1, "{json:#}");
+    }
+}
+
+#[test]
+fn the_packaged_default_can_be_planned_on_this_machine() {
+    let default = programs::top().join("config/examples/default.toml");
+    let plan: api::Plan =
+        serde_json::from_str(&succeeded(&barewired(&["plan", "--json"], &default)))
+            .expect("a plan");
+    assert_eq!(plan.workers.len(), 1);
+    assert_eq!(plan.ports.len(), 2);
+    assert!(plan.eal_args.iter().any(|arg| arg == "--no-huge"), "{:?}", plan.eal_args);
+    let text = succeeded(&barewired(&["plan"], &default));
+    assert!(text.contains("north") && text.contains("south"), "{text}");
+}
+
+#[test]
+fn all_errors_of_a_file_are_said_at_once_each_with_its_line_and_key() {
+    let site = Site::new();
+    let file = site.write(
+        "bad.toml",
+        "[cores]\nworkers = \"2-x\"\n\n[[port]]\nname = \"a\"\ndevice = \"nonsense\"\ninput = \"missing\"\n\n[memmory]\n",
+    );
+    let output = barewired(&["check"], &file);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{said}");
+    for place in ["bad.toml:2: ", "bad.toml:6: ", "bad.toml:9: "] {
+        assert!(said.contains(place), "{place} is not in\n{said}");
+    }
+    assert!(said.contains("help:"), "{said}");
+    assert!(output.stdout.is_empty(), "stdout is for data");
+}
+
+#[test]
+fn every_verb_refuses_a_bad_file_with_exit_code_2() {
+    let site = Site::new();
+    let file = site.write("bad.toml", "[cores]\nworkers = 7\n");
+    for verb in ["run", "check", "plan", "graph"] {
+        let output = barewired(&[verb], &file);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{verb}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        assert!(String::from_utf8_lossy(&output.stderr).contains("bad.toml:2: "));
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_and_wrong_usage_are_exit_code_2() {
+    let site = Site::new();
+    let absent = barewired(&["check"], &site.path("absent.toml"));
+    assert_eq!(absent.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&absent.stderr).contains("absent.toml"));
+    let usage = barewired(&["chekc"], &site.path("absent.toml"));
+    assert_eq!(usage.status.code(), Some(2));
+}
+
+#[test]
+fn a_closed_pipe_is_no_failure() {
+    let default = programs::top().join("config/examples/default.toml");
+    for verb in ["plan", "graph"] {
+        let mut child = Command::new(programs::barewired())
+            .args([verb, "--json", "--config"])
+            .arg(&default)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("barewired can be started");
+        drop(child.stdout.take());
+        let output = child.wait_with_output().expect("our child");
+        assert!(
+            output.status.success(),
+            "{verb}: {}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}

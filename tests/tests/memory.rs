@@ -1,0 +1,53 @@
+//! What the daemon takes beside the packet memory.
+
+use std::fs;
+
+use scenarios::{Daemon, Site, skip};
+
+const CONFIG: &str = r#"
+[memory]
+huge = "2M"
+
+[[port]]
+name = "north"
+device = "vdev:net_null0"
+input = "wire"
+
+[[port]]
+name = "south"
+device = "vdev:net_null1"
+input = "none"
+
+[[stage]]
+name = "wire"
+kind = "cross"
+to = "tx:south"
+"#;
+
+#[test]
+fn resident_memory_beside_the_hugepages_is_below_64_mib() {
+    if skip::without_root() || skip::without_hugepages(128) {
+        return;
+    }
+    let site = Site::new();
+    let daemon = Daemon::start(&site, CONFIG);
+    for _ in 0..20 {
+        let _latency: api::Latency = daemon.get("/v1/latency");
+    }
+    let status = fs::read_to_string(format!("/proc/{}/status", daemon.pid().as_raw_nonzero()))
+        .expect("its status");
+    // VmRSS does not count hugepages: proc(5), HugetlbPages.
+    let kib = |field: &str| -> u64 {
+        let line =
+            status.lines().find_map(|line| line.strip_prefix(field)).expect("a field of status");
+        line.split_whitespace().next().and_then(|n| n.parse().ok()).expect("a number of kB")
+    };
+    let (resident, huge) = (kib("VmRSS:"), kib("HugetlbPages:"));
+    println!(
+        "resident {resident} kB, of it anonymous {} kB; beside it {huge} kB of hugepages",
+        kib("RssAnon:")
+    );
+    assert!(huge > 0, "packet memory is in hugepages");
+    assert!(resident < 64 * 1024, "{resident} kB\n{status}");
+    assert_eq!(daemon.stop().status.code(), Some(0));
+}

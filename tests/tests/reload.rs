@@ -1,0 +1,182 @@
+//! A new configuration takes the place of the old one between two bursts, or not at all.
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::Signal;
+use scenarios::{Daemon, Site, capture, daemon, daemon::Balance, frames, wait};
+
+/// A load without end, from memory.
+const CONFIG: &str = r#"
+[memory]
+huge = "none"
+
+[[port]]
+name = "north"
+device = "vdev:net_pcap0,rx_pcap={dir}/in.pcap,infinite_rx=1"
+input = "first"
+
+[[port]]
+name = "south"
+device = "vdev:net_null0"
+input = "none"
+
+[[stage]]
+name = "first"
+kind = "count"
+to = "tx:south"
+"#;
+
+/// The same ports with a longer graph.
+fn longer() -> String {
+    CONFIG.replace("to = \"tx:south\"", "to = \"second\"")
+        + "\n[[stage]]\nname = \"second\"\nkind = \"cross\"\nmacs = \"swap\"\nto = \"tx:south\"\n"
+}
+
+fn started(site: &Site) -> Daemon {
+    capture::write(&site.path("in.pcap"), &frames::everyday());
+    let daemon = Daemon::start(site, CONFIG);
+    wait::until("the first frames", || (daemon.counters().balance.sent > 0).then_some(()));
+    daemon
+}
+
+fn put(site: &Site, config: &str) {
+    site.write("barewired.toml", &daemon::with_control(config));
+}
+
+fn reload(daemon: &Daemon) -> api::Reload {
+    let answer = daemon.request("POST", "/v1/reload", Some("{}"));
+    assert_eq!(answer.status, 200, "{}\n{}", answer.body, daemon.state());
+    answer.parse()
+}
+
+#[test]
+fn a_reload_every_100_ms_for_30_s_under_load_loses_nothing() {
+    let site = Site::new();
+    let daemon = started(&site);
+    let longer = longer();
+    let begun = Instant::now();
+    let (mut reloads, mut slowest, mut longest_gap, mut last_sent) = (0, 0.0_f64, 0, 0);
+    while begun.elapsed() < Duration::from_secs(30) {
+        put(&site, if reloads % 2 == 0 { &longer } else { CONFIG });
+        let report = reload(&daemon);
+        reloads += 1;
+        assert_eq!(report.generation, 1 + reloads);
+        assert!(!report.changes.is_empty() && !report.ports_restarted, "{report:?}");
+        slowest = slowest.max(report.took_ms);
+        longest_gap = longest_gap.max(report.longest_gap_ns);
+
+        let counters = daemon.counters();
+        assert!(counters.balance.balanced, "{:#?}", counters.balance);
+        assert_eq!(counters.balance.dropped, 0, "{:#?}", counters.drops);
+        assert!(counters.balance.sent > last_sent, "frames flow");
+        last_sent = counters.balance.sent;
+        // The beat of the scenario, not a wait for anything.
+        let next = begun + Duration::from_millis(100) * u32::try_from(reloads).expect("few");
+        thread::sleep(next.saturating_duration_since(Instant::now()));
+    }
+    let status: api::Status = daemon.get("/v1/status");
+    assert_eq!((status.generation, status.balance.violations), (1 + reloads, 0));
+    let ended = daemon.stop();
+    assert!(ended.status.success(), "{}\n{}", ended.status, ended.said);
+    println!(
+        "{reloads} reloads, {last_sent} frames, the slowest reload took {slowest:.1} ms, \
+         the longest poll gap in one was {longest_gap} ns"
+    );
+}
+
+/// Not by the daemon's own counters: every frame of a long capture is in the file that comes out, in order.
+#[test]
+fn a_capture_that_crosses_during_reloads_comes_out_whole_and_in_order() {
+    const FRAMES: u32 = 600_000;
+    let site = Site::new();
+    let numbered: Vec<Vec<u8>> = (0..FRAMES)
+        .map(|number| [&[0x02; 12], &[0x88, 0xb5][..], &number.to_be_bytes(), &[0; 42]].concat())
+        .collect();
+    capture::write(&site.path("in.pcap"), &numbered);
+    let wire = CONFIG
+        .replace(",infinite_rx=1", "")
+        .replace("vdev:net_null0", "vdev:net_pcap1,tx_pcap={dir}/out.pcap");
+    let longer = wire.replace("to = \"tx:south\"", "to = \"second\"")
+        + "\n[[stage]]\nname = \"second\"\nkind = \"cross\"\nto = \"tx:south\"\n";
+    let daemon = Daemon::start(&site, &wire);
+    let mut reloads_under_load = 0_u64;
+    while Balance::of(&daemon.counters()).received < u64::from(FRAMES) {
+        put(&site, if reloads_under_load.is_multiple_of(2) { &longer } else { &wire });
+        reload(&daemon);
+        reloads_under_load += 1;
+    }
+    daemon.wait_until_through(u64::from(FRAMES));
+    let ended = daemon.stop();
+    assert!(ended.status.success(), "{}\n{}", ended.status, ended.said);
+    assert!(reloads_under_load > 1, "the capture was too short to reload while it crossed");
+    capture::assert_same(&capture::read(&site.path("out.pcap")), &numbered);
+    println!("{reloads_under_load} reloads while {FRAMES} frames crossed");
+}
+
+#[test]
+fn counters_of_a_stage_that_stays_go_on_and_those_of_a_new_one_begin() {
+    let site = Site::new();
+    let daemon = started(&site);
+    let before: api::Stages = daemon.get("/v1/stages");
+    put(&site, &longer());
+    reload(&daemon);
+    wait::until("frames through the new stage", || {
+        let stages: api::Stages = daemon.get("/v1/stages");
+        let second = stages.stages.iter().find(|stage| stage.name == "second")?;
+        (second.packets > 0).then_some(())
+    });
+    let after: api::Stages = daemon.get("/v1/stages");
+    assert!(after.stages[0].packets > before.stages[0].packets);
+    assert_eq!(after.stages[0].name, "first");
+}
+
+#[test]
+fn a_bad_file_is_refused_with_every_error_and_the_old_configuration_stays() {
+    let site = Site::new();
+    let daemon = started(&site);
+    put(&site, &CONFIG.replace("tx:south", "tx:nowhere").replace("\"count\"", "\"cuont\""));
+    let answer = daemon.request("POST", "/v1/reload", Some("{}"));
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    let problem: api::Problem = answer.parse();
+    let details = problem.details.join("\n");
+    assert!(details.contains("tx:nowhere") && details.contains("cuont"), "{problem:#?}");
+    assert!(details.contains("barewired.toml:"), "each with its line: {problem:#?}");
+
+    let status: api::Status = daemon.get("/v1/status");
+    assert_eq!(status.generation, 1);
+    let sent = daemon.counters().balance.sent;
+    wait::until("frames after the refusal", || {
+        (daemon.counters().balance.sent > sent).then_some(())
+    });
+}
+
+#[test]
+fn a_change_that_needs_a_restart_is_refused_and_named() {
+    let site = Site::new();
+    let daemon = started(&site);
+    put(&site, &CONFIG.replace("huge = \"none\"", "huge = \"none\"\nbuffers = 65536"));
+    let answer = daemon.request("POST", "/v1/reload", Some("{}"));
+    assert!((400..500).contains(&answer.status), "{answer:?}");
+    let problem: api::Problem = answer.parse();
+    let said = format!("{} {}", problem.error, problem.details.join("\n"));
+    assert!(said.contains("buffers") && said.contains("restart"), "{problem:#?}");
+    let status: api::Status = daemon.get("/v1/status");
+    assert_eq!(status.generation, 1);
+}
+
+#[test]
+fn sighup_reloads() {
+    let site = Site::new();
+    let daemon = started(&site);
+    put(&site, &longer());
+    daemon.signal(Signal::HUP);
+    wait::until("the second configuration", || {
+        let status: api::Status = daemon.get("/v1/status");
+        (status.generation == 2).then_some(())
+    });
+    let balance = Balance::of(&daemon.counters());
+    assert_eq!(balance.dropped, 0);
+}
