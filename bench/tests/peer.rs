@@ -103,6 +103,51 @@ fn twins_are_measured_in_the_order_of_the_seed_and_every_slice_is_published() {
 }
 
 #[test]
+fn barewired_is_measured_against_testpmd_and_loses_no_frame() {
+    let test = "barewired_is_measured_against_testpmd_and_loses_no_frame";
+    if is_skipped(test) {
+        return;
+    }
+    if !Path::new(env!("CARGO_BIN_EXE_barewire-bench")).with_file_name("barewired").is_file() {
+        eprintln!(
+            "SKIPPED: {test}: there is no barewired next to this program (cargo build -p daemon)"
+        );
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let json = dir.path().join("out.json");
+    let mut command = bench(&[
+        "--case",
+        "a,b",
+        "--memory",
+        "none",
+        "--blocks",
+        "1",
+        "--seconds",
+        "0.1",
+        "--slice-ms",
+        "20",
+    ]);
+    let output = command.arg("--json").arg(&json).output().unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 3)), "{}", shown(&output));
+    let report: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
+    let cases = report["cases"].as_array().unwrap();
+    assert_eq!(cases.len(), 3, "{report:#}");
+    for case in cases {
+        for end in case["blocks"][0]["ends"].as_array().unwrap() {
+            assert_eq!(end["is_conserved"], true, "{}: {end:#}", case["name"]);
+        }
+        for slice in case["blocks"][0]["slices"].as_array().unwrap() {
+            assert!(
+                slice["interval"]["frames"].as_u64().unwrap() > 0,
+                "{}: {slice:#}",
+                case["name"]
+            );
+        }
+    }
+}
+
+#[test]
 fn an_interrupt_leaves_no_program_and_no_file_behind() {
     if is_skipped("an_interrupt_leaves_no_program_and_no_file_behind") {
         return;

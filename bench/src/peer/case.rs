@@ -169,6 +169,7 @@ pub fn all() -> Vec<Case> {
         FLOOR,
         ratio(Arm::Barewired, Arm::Testpmd),
         ratio(Arm::Barewired, Arm::TestpmdDefault),
+        ratio(Arm::TestpmdDefault, Arm::Testpmd),
     ];
     let with_cost = [ratios.clone(), vec![HISTOGRAMS]].concat();
     let case = |name, what, wiring, arms: &[Arm], comparisons: &[Comparison]| Case {
