@@ -14,18 +14,19 @@ mod gate;
 const FUNCTIONS: &str = "rte_(\
     eal_init|eal_cleanup|eal_process_type|version|strerror|thread_register|thread_unregister|\
     log_set_global_level|log_get_global_level|log_set_level_pattern|\
-    pktmbuf_pool_create|pktmbuf_free_bulk|mempool_avail_count|mempool_in_use_count|\
+    eal_has_hugepages|pktmbuf_pool_create|pktmbuf_pool_init|pktmbuf_init|pktmbuf_free_bulk|mbuf_best_mempool_ops|\
+    mempool_create_empty|mempool_set_ops_byname|mempool_populate_default|mempool_obj_iter|mempool_free|\
+    mempool_avail_count|mempool_in_use_count|\
     mbuf_dynfield_register|mbuf_dyn_rx_timestamp_register|\
     ring_create|ring_free|\
     eth_dev_get_port_by_name|eth_dev_get_name_by_port|eth_dev_is_valid_port|eth_dev_owner_get|\
     eth_dev_info_get|eth_dev_socket_id|eth_macaddr_get|eth_dev_configure|eth_dev_adjust_nb_rx_tx_desc|\
     eth_rx_queue_setup|eth_tx_queue_setup|eth_dev_set_mtu|eth_dev_get_mtu|eth_promiscuous_enable|eth_promiscuous_disable|eth_promiscuous_get|\
     eth_dev_start|eth_dev_stop|eth_dev_close|eth_stats_get|eth_stats_reset|eth_xstats_get|eth_xstats_get_names|\
-    eth_read_clock)";
-const TYPES: &str =
-    "rte_(eth_conf|eth_dev_info|eth_stats|eth_xstat|eth_xstat_name|mbuf_dynfield|ether_addr)";
+    eth_read_clock|eth_call_rx_callbacks|eth_call_tx_callbacks)";
+const TYPES: &str = "rte_(eth_conf|eth_fp_ops|pktmbuf_pool_private|eth_dev_info|eth_stats|eth_xstat|eth_xstat_name|mbuf_dynfield|ether_addr)";
 const CONSTANTS: &str = "RTE_(MAX_ETHPORTS|MAX_LCORE|PKTMBUF_HEADROOM|MEMPOOL_CACHE_MAX_SIZE|MEMPOOL_NAMESIZE|\
-    ETH_NAME_MAX_LEN|ETH_DEV_NO_OWNER|LOG_[A-Z]+)|RING_F_S[PC]_[A-Z]+";
+    ETH_NAME_MAX_LEN|ETH_DEV_NO_OWNER|LOG_[A-Z]+|MEMPOOL_F_NO_IOVA_CONTIG|MAX_QUEUES_PER_PORT)|RING_F_S[PC]_[A-Z]+";
 /// Bound as a size and an alignment only: `rte_mbuf` because its members move (see `src/mbuf.rs`),
 /// the others because nothing here looks into them.
 const OPAQUE: &str = "rte_(mbuf|mempool|ring|device|eth_rxseg.*|eth_vmdq.*|eth_dcb.*)";
@@ -122,6 +123,7 @@ fn generate_bindings(flags: &[String], abi: u32) -> Result<(), Box<dyn Error>> {
         .allowlist_type("shim_link")
         .allowlist_var(CONSTANTS)
         .allowlist_var("SHIM_.*")
+        .allowlist_var("rte_eth_fp_ops")
         .opaque_type(OPAQUE)
         .layout_tests(true)
         .derive_debug(true)

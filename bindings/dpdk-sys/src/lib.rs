@@ -22,6 +22,7 @@
 //! # Ok::<(), String>(())
 //! ```
 
+pub mod burst;
 pub mod gate;
 pub mod mbuf;
 

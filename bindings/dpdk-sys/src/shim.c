@@ -13,18 +13,6 @@
 #error "DPDK is older than 22.11; build.rs refuses that, so pkg-config and the compiler see different headers"
 #endif
 
-uint16_t
-shim_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
-{
-	return rte_eth_rx_burst(port, queue, frames, count);
-}
-
-uint16_t
-shim_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **frames, uint16_t count)
-{
-	return rte_eth_tx_burst(port, queue, frames, count);
-}
-
 int
 shim_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **frames, unsigned int count)
 {

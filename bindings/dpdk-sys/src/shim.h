@@ -15,10 +15,6 @@
 #include <rte_mempool.h>
 #include <rte_ring.h>
 
-/* rte_eth_rx_burst and rte_eth_tx_burst, with the callbacks that capture and power management hang on. */
-uint16_t shim_rx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
-uint16_t shim_tx_burst(uint16_t port, uint16_t queue, struct rte_mbuf **frames, uint16_t count);
-
 /* rte_pktmbuf_alloc_bulk, rte_pktmbuf_free, rte_pktmbuf_chain. */
 int shim_alloc_bulk(struct rte_mempool *pool, struct rte_mbuf **frames, unsigned int count);
 void shim_free(struct rte_mbuf *frame);

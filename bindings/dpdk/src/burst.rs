@@ -10,12 +10,11 @@ use dpdk_sys as c;
 
 use crate::mbuf::Mbuf;
 
-/// The most frames that travel together.
-pub const MAX_BURST: usize = 64;
+pub use frame::MAX_BURST;
 
 /// Up to [`MAX_BURST`] owned frames, on the stack. Dropping it frees them one by one;
 /// [`free_burst`] is cheaper.
-pub type Burst<'eal> = ArrayVec<Mbuf<'eal>, MAX_BURST>;
+pub type Burst<'eal> = frame::Burst<Mbuf<'eal>>;
 
 /// Frees all frames of a burst in one call.
 #[inline]

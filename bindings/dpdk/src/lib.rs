@@ -53,6 +53,7 @@ mod error;
 mod log;
 mod mbuf;
 mod mempool;
+mod packed;
 mod port;
 mod port_info;
 mod queue;

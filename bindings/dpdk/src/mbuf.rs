@@ -262,6 +262,32 @@ unsafe fn segment<'a>(mbuf: NonNull<c::rte_mbuf>) -> &'a [u8] {
     unsafe { slice::from_raw_parts(start, len) }
 }
 
+impl frame::Frame for Mbuf<'_> {
+    #[inline]
+    fn head(&self) -> &[u8] {
+        Mbuf::head(self)
+    }
+
+    #[inline]
+    fn head_mut(&mut self) -> &mut [u8] {
+        Mbuf::head_mut(self)
+    }
+
+    #[inline]
+    fn wire_len(&self) -> usize {
+        self.pkt_len()
+    }
+
+    #[inline]
+    fn flow_hash(&self) -> Option<u32> {
+        self.rss_hash()
+    }
+
+    fn resize(&mut self, len: usize) -> Result<(), frame::NoRoom> {
+        Mbuf::resize(self, len).map_err(|_| frame::NoRoom)
+    }
+}
+
 impl Drop for Mbuf<'_> {
     #[inline]
     fn drop(&mut self) {

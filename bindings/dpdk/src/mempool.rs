@@ -14,6 +14,7 @@ use dpdk_sys as c;
 use crate::burst::{Burst, MAX_BURST};
 use crate::eal::Eal;
 use crate::error::{Errno, c_string};
+use crate::packed;
 
 /// Bytes that a buffer keeps free in front of a received frame (`RTE_PKTMBUF_HEADROOM`).
 #[expect(clippy::cast_possible_truncation, reason = "128, and a u16 in struct rte_mbuf")]
@@ -84,12 +85,17 @@ impl<'eal> Mempool<'eal> {
                 .map_err(|_| MempoolError::Socket { name: name.to_owned(), socket: node })?,
         };
         let _control = eal.control();
-        // SAFETY: the EAL is up, since it is borrowed, and the name is terminated and copied by the
-        // function.
-        let raw = unsafe {
-            c::rte_pktmbuf_pool_create(c_name.as_ptr(), buffers, cache, 0, data_room, socket)
+        let raw = if packed::is_wanted() {
+            // SAFETY: the EAL is up, since it is borrowed.
+            unsafe { packed::create(&c_name, buffers, cache, data_room, socket) }.map_err(failed)?
+        } else {
+            // SAFETY: the EAL is up, since it is borrowed, and the name is terminated and copied by the
+            // function.
+            let raw = unsafe {
+                c::rte_pktmbuf_pool_create(c_name.as_ptr(), buffers, cache, 0, data_room, socket)
+            };
+            NonNull::new(raw).ok_or_else(|| failed(Errno::last()))?
         };
-        let raw = NonNull::new(raw).ok_or_else(|| failed(Errno::last()))?;
         Ok(Self { raw, eal: PhantomData })
     }
 

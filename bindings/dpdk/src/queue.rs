@@ -90,7 +90,7 @@ impl<'eal> RxQueue<'_, 'eal> {
         let free = unsafe { burst.as_mut_ptr().add(held) };
         // SAFETY: the queue belongs to a started port and to nobody else (see `lend`); an Mbuf is a
         // pointer to rte_mbuf (repr(transparent)), and there are `room` free places.
-        let count = unsafe { c::shim_rx_burst(self.0.port, self.0.queue, free.cast(), room) };
+        let count = unsafe { c::burst::rx(self.0.port, self.0.queue, free.cast(), room) };
         let count = usize::from(count);
         // SAFETY: the driver has written `count` pointers to frames, and gave them away with that.
         unsafe { burst.set_len(held + count) };
@@ -121,7 +121,7 @@ impl<'eal> TxQueue<'_, 'eal> {
         let frames = burst.as_mut_ptr();
         // SAFETY: the queue belongs to a started port and to nobody else (see `lend`); an Mbuf is a
         // pointer to rte_mbuf (repr(transparent)), and there are `held` of them.
-        let sent = unsafe { c::shim_tx_burst(self.0.port, self.0.queue, frames.cast(), held) };
+        let sent = unsafe { c::burst::tx(self.0.port, self.0.queue, frames.cast(), held) };
         // SAFETY: the driver owns the first `sent` frames now, and `sent` is at most `held`.
         unsafe { forget_front(burst, usize::from(sent)) };
         usize::from(sent)

@@ -48,7 +48,6 @@
 mod built;
 pub mod counters;
 mod egress;
-mod frame;
 mod graph;
 pub mod histogram;
 mod meta;
@@ -62,9 +61,9 @@ pub mod testing;
 mod verdict;
 pub mod wire;
 
+pub use ::frame::{Burst, Frame, MAX_BURST, NoRoom};
 pub use counters::{CountersReader, WorkerCounters, WorkerSnapshot};
 pub use egress::{Egress, MAX_PORTS};
-pub use frame::{Burst, Frame, MAX_BURST, NoRoom};
 pub use graph::{BuildError, Graph};
 pub use meta::{MAX_EXTENSIONS, Meta, Network};
 pub use reason::{DropReason, DropTally};

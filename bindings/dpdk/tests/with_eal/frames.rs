@@ -37,6 +37,18 @@ fn a_pool_that_can_not_be_made_is_an_error_that_names_it() {
 }
 
 #[test]
+fn buffers_in_ordinary_pages_do_not_start_at_the_same_place_of_every_page() {
+    let eal = support::eal(&[]);
+    let pool = support::pool(&eal, "frames");
+    let mut burst = Burst::new();
+    pool.alloc_bulk(&mut burst, 32).unwrap();
+    let places: std::collections::BTreeSet<usize> =
+        burst.drain(..).map(|frame| frame.into_raw().addr().get() % 4096).collect();
+    // A burst's headers in one set of the first-level cache push each other out.
+    assert!(places.len() >= 16, "{places:?}");
+}
+
+#[test]
 fn a_dropped_frame_goes_back_to_its_pool() {
     let eal = support::eal(&[]);
     let pool = support::pool(&eal, "frames");

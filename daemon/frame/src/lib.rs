@@ -1,4 +1,7 @@
-//! A frame, as a stage sees it.
+//! A frame, as stages see it and drivers give it: the one trait between the data plane and DPDK.
+//!
+//! It is a crate of its own so that `pipeline` need not see DPDK, nor `dpdk` the pipeline.
+#![forbid(unsafe_code)]
 
 use arrayvec::ArrayVec;
 

@@ -1,0 +1,54 @@
+//! `/v1/stalls`
+
+use crate::state::State;
+
+/// The numbers asked for are not these workers'.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("after has {given} numbers, and there are {workers} workers")]
+pub(crate) struct StallsError {
+    given: usize,
+    workers: usize,
+}
+
+/// `GET /v1/stalls`: those after each worker's number in `after`, as an earlier answer's `next` gave them; all that are
+/// remembered without it.
+///
+/// # Errors
+/// [`StallsError`] when there is not one number for each worker.
+pub(crate) fn stalls(state: &State<'_>, after: Option<&[u64]>) -> Result<api::Stalls, StallsError> {
+    let workers = state.workers.len();
+    if let Some(given) = after.map(<[u64]>::len).filter(|&given| given != workers) {
+        return Err(StallsError { given, workers });
+    }
+    let threshold = state.config.latency.stall_threshold.as_nanos();
+    let mut answer = api::Stalls {
+        schema: api::SCHEMA,
+        threshold_ns: u64::try_from(threshold).unwrap_or(u64::MAX),
+        stalls: Vec::new(),
+        next: Vec::with_capacity(workers),
+        lost: 0,
+        total: 0,
+    };
+    for (number, worker) in state.workers.iter().enumerate() {
+        // The log counts from 0 and reads from a number on; the page counts from 1 and reads after one.
+        let read = worker.stalls.read(after.map_or(0, |after| after[number]));
+        answer.stalls.extend(read.stalls.into_iter().map(|stall| {
+            let start_ticks = stall.at_tick.saturating_sub(stall.length_ticks);
+            api::Stall {
+                worker: number,
+                cpu: worker.cpu,
+                sequence: stall.sequence + 1,
+                start_ticks,
+                start_unix_ns: state.clock.unix_ns(start_ticks),
+                length_ns: state.clock.rate.to_ns(stall.length_ticks),
+                pending: stall.pending,
+                saturated: stall.saturated,
+            }
+        }));
+        answer.next.push(read.next);
+        answer.lost += read.lost;
+        answer.total += read.next;
+    }
+    answer.stalls.sort_by_key(|stall| stall.start_ticks);
+    Ok(answer)
+}

@@ -1,0 +1,58 @@
+//! What DPDK is started with: a pure function of the plan.
+
+use config::{Device, Huge};
+
+use crate::plan::Plan;
+
+/// The EAL's arguments, without a program name. `prefix` keeps two daemons on one machine apart.
+///
+/// `--in-memory` leaves no hugepage files behind, whatever ends the process. DPDK refuses it together with `--no-huge`
+/// (which is legacy memory), where `--no-shconf` does the same: nothing is left in the file system.
+pub fn eal_args(plan: &Plan, prefix: &str) -> Vec<String> {
+    let mut args = vec![format!("--file-prefix={prefix}"), "--no-telemetry".to_owned()];
+    // One lcore for the EAL's own main thread, free to run on any housekeeping CPU. Workers register themselves.
+    args.push(format!("--lcores=0@({})", plan.housekeeping()));
+    match plan.memory.huge {
+        Huge::None => {
+            args.extend(["--no-huge".to_owned(), "--no-shconf".to_owned()]);
+            args.push(format!("-m={}", plan.memory.needed_mib));
+        }
+        Huge::M2 | Huge::G1 => {
+            args.push("--in-memory".to_owned());
+            if !plan.memory.reserve_mib.is_empty() {
+                args.push(format!("--socket-mem={}", socket_mem(&plan.memory.reserve_mib)));
+            }
+        }
+    }
+    let mut has_pci = false;
+    let mut shares_memory = false;
+    for port in &plan.ports {
+        match &port.device {
+            Device::Pci(address) => {
+                has_pci = true;
+                args.push(format!("--allow={address}"));
+            }
+            Device::Vdev { name, args: own } => {
+                shares_memory |=
+                    name.starts_with("net_virtio_user") || name.starts_with("net_vhost");
+                let comma = if own.is_empty() { "" } else { "," };
+                args.push(format!("--vdev={name}{comma}{own}"));
+            }
+        }
+    }
+    if !has_pci {
+        args.extend(["--no-pci".to_owned(), "--iova-mode=va".to_owned()]);
+    }
+    if shares_memory && plan.memory.huge != Huge::None {
+        // The other side gets file descriptors, of which the protocol passes few.
+        args.push("--single-file-segments".to_owned());
+    }
+    args
+}
+
+/// MiB for each node from 0 on, as the EAL wants it.
+fn socket_mem(reserve: &[(config::NumaNode, u32)]) -> String {
+    let last = reserve.iter().map(|(node, _)| node.0).max().unwrap_or(0);
+    let of = |node| reserve.iter().find(|(n, _)| n.0 == node).map_or(0, |&(_, mib)| mib);
+    (0..=last).map(|node| of(node).to_string()).collect::<Vec<_>>().join(",")
+}

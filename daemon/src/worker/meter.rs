@@ -1,0 +1,114 @@
+//! What a worker measures, and the ends that others read.
+
+use pipeline::{
+    CountersReader, WorkerCounters, counters, histogram,
+    stalls::{self, Stall, StallLog, StallReader},
+};
+
+use crate::state::LatencyView;
+
+/// The worker's side: single-writer counters, histograms and stalls.
+pub(crate) struct Meter {
+    pub(crate) counters: WorkerCounters,
+    latency: Vec<Latency>,
+    stalls: StallLog,
+    worker: u32,
+    histograms: bool,
+    /// A gap that is still to be logged, once it is known what the poll after it returned: when it ended, how long it was.
+    pending: Option<(u64, u64)>,
+    pub(crate) stall_ticks: u64,
+}
+
+struct Latency {
+    residence: histogram::Recorder,
+    bound: histogram::Recorder,
+}
+
+/// The readers' side.
+#[derive(Debug)]
+pub(crate) struct Readers {
+    pub(crate) counters: CountersReader,
+    pub(crate) latency: Vec<LatencyView>,
+    pub(crate) stalls: StallReader,
+}
+
+impl Meter {
+    /// For worker number `worker` and so many ports.
+    pub(crate) fn new(
+        worker: usize,
+        ports: usize,
+        settings: &config::Latency,
+        stall_ticks: u64,
+    ) -> (Self, Readers) {
+        let (counters, counters_reader) = counters::new(ports);
+        let (stalls, stalls_reader) = stalls::new(settings.stall_log);
+        let (mut latency, mut views) = (Vec::new(), Vec::new());
+        for _ in 0..ports {
+            let (residence, residence_reader) = histogram::new();
+            let (bound, bound_reader) = histogram::new();
+            latency.push(Latency { residence, bound });
+            views.push(LatencyView { residence: residence_reader, bound: bound_reader });
+        }
+        let meter = Self {
+            counters,
+            latency,
+            stalls,
+            worker: u32::try_from(worker).unwrap_or(u32::MAX),
+            histograms: settings.histograms,
+            pending: None,
+            stall_ticks,
+        };
+        let readers = Readers { counters: counters_reader, latency: views, stalls: stalls_reader };
+        (meter, readers)
+    }
+
+    /// `frames` frames left by `port`; they were inside for `residence`, and can not have been here longer than `bound`.
+    #[inline]
+    pub(crate) fn left(&mut self, port: usize, frames: u64, residence: u64, bound: u64) {
+        if self.histograms
+            && frames > 0
+            && let Some(latency) = self.latency.get_mut(port)
+        {
+            latency.residence.record_n(residence, frames);
+            latency.bound.record_n(bound, frames);
+        }
+    }
+
+    /// The time between the last two polls was `ticks`, until `now`.
+    #[inline]
+    pub(crate) fn gap(&mut self, now: u64, ticks: u64) {
+        self.counters.gap(ticks);
+        if ticks > self.stall_ticks {
+            self.stalled(now, ticks);
+        }
+    }
+
+    #[cold]
+    fn stalled(&mut self, now: u64, ticks: u64) {
+        // Two in a row with no poll between them can not be; but no gap is to be lost.
+        self.polled(0, usize::MAX);
+        self.pending = Some((now, ticks));
+    }
+
+    /// The poll after a gap returned `frames` of `asked`.
+    #[inline]
+    pub(crate) fn polled(&mut self, frames: usize, asked: usize) {
+        if self.pending.is_some() {
+            self.log(frames, asked);
+        }
+    }
+
+    #[cold]
+    fn log(&mut self, frames: usize, asked: usize) {
+        if let Some((at_tick, length_ticks)) = self.pending.take() {
+            self.stalls.push(Stall {
+                at_tick,
+                length_ticks,
+                worker: self.worker,
+                pending: u32::try_from(frames).unwrap_or(u32::MAX),
+                saturated: frames >= asked,
+                sequence: 0,
+            });
+        }
+    }
+}
