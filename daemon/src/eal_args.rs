@@ -15,7 +15,8 @@ pub fn eal_args(plan: &Plan, prefix: &str) -> Vec<String> {
     match plan.memory.huge {
         Huge::None => {
             args.extend(["--no-huge".to_owned(), "--no-shconf".to_owned()]);
-            args.push(format!("-m={}", plan.memory.needed_mib));
+            // A short option takes its value apart from it: `-m=70` would be read as none, and mean 64 MiB.
+            args.extend(["-m".to_owned(), plan.memory.needed_mib.to_string()]);
         }
         Huge::M2 | Huge::G1 => {
             args.push("--in-memory".to_owned());

@@ -20,11 +20,6 @@ device = "vdev:net_pcap0,rx_pcap={dir}/in.pcap,tx_pcap={dir}/answers.pcap"
 addresses = ["192.0.2.1/24", "2001:db8::1/64"]
 input = "count"
 
-[[port]]
-name = "south"
-device = "vdev:net_pcap1,tx_pcap={dir}/out.pcap"
-input = "none"
-
 [[stage]]
 name = "count"
 kind = "count"
@@ -83,8 +78,6 @@ fn balances(mode: &str, workers: usize) {
     // Its word against the wire's: what left is in the files.
     let answers = capture::read(&site.path("answers.pcap"));
     assert_eq!(counters.ports[0].tx_packets, u64::try_from(answers.len()).expect("not that many"));
-    assert_eq!(counters.ports[1].tx_packets, 0);
-    assert!(capture::read(&site.path("out.pcap")).is_empty());
 
     // One frame of five was sampled away, which is this configuration's only edge to `drop`, but for `other`.
     let sample =

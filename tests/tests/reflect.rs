@@ -145,7 +145,7 @@ fn what_is_not_for_us_or_broken_is_dropped_with_a_reason_of_its_own() {
             to(mac, fragment),
             to(mac, named("ipv4 total length 19")),
             to(mac, named("udp length 65535")),
-            to(mac, named("udp checksum wrong")),
+            to(mac, named("ipv4 checksum wrong")),
             to(mac, named("runt of 33 bytes")),
             to(mac, frames::tcp4(1, 1, b"no TCP here")),
         ]

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::{Egress, Frame, Graph, PortIdentity, StageCounterSet, frame::NoRoom};
+use crate::{Egress, Frame, Graph, NoRoom, PortIdentity, StageCounterSet};
 
 /// Bytes of a packet buffer after its headroom.
 const CAPACITY: usize = 2048;

@@ -40,6 +40,9 @@ pub(crate) use error::RunError;
 /// How long the clock is measured against the kernel's.
 const CALIBRATION: Duration = Duration::from_millis(20);
 
+/// The MTU that every Ethernet device takes.
+const USUAL_MTU: u16 = 1500;
+
 /// How long every worker may take to its first turn.
 const FIRST_TURN: Duration = Duration::from_secs(5);
 
@@ -98,6 +101,13 @@ pub(crate) fn run(
     let mut ports = Vec::new();
     for (port, planned) in found.into_iter().zip(&plan.ports) {
         ports.push(start_port(port, planned, pools[planned.pool])?);
+    }
+    // What the devices' own rings can hold at most, by pool.
+    let mut devices_hold = vec![0; pools.len()];
+    for (port, planned) in ports.iter().zip(&plan.ports) {
+        let made = port.settings();
+        devices_hold[planned.pool] += u32::from(made.rx_queues) * u32::from(made.rx_descriptors)
+            + u32::from(made.tx_queues) * u32::from(made.tx_descriptors);
     }
     for ((port, planned), info) in ports.iter().zip(&plan.ports).zip(&infos) {
         tracing::info!(
@@ -186,15 +196,24 @@ pub(crate) fn run(
         }
     }
     let mut all_back = true;
-    for pool in &pools {
+    for (pool, &devices_hold) in pools.iter().zip(&devices_hold) {
         let missing = pool.in_use();
-        all_back &= missing == 0;
-        tracing::info!(
-            pool = pool.name(),
-            buffers = pool.capacity(),
-            missing,
-            "buffers are back in their pool"
-        );
+        let (pool, buffers) = (pool.name(), pool.capacity());
+        if missing == 0 {
+            tracing::info!(pool, buffers, missing, "all buffers are back in their pool");
+        } else if missing <= devices_hold {
+            // net_af_xdp does not empty its fill queue when it is closed.
+            tracing::warn!(
+                pool,
+                buffers,
+                missing,
+                devices_hold,
+                "a driver kept buffers of its rings"
+            );
+        } else {
+            tracing::error!(pool, buffers, missing, devices_hold, "buffers are lost");
+            all_back = false;
+        }
     }
     let is_clean = clean && balance.balanced && balance.held == 0 && all_back;
     Ok(if is_clean { Exit::Success } else { Exit::Unclean })
@@ -234,7 +253,22 @@ fn start_port<'eal>(
         rx_timestamps: false,
         multi_segment: true,
     };
-    let configured = port.configure(&config, |_| pool).map_err(|failed| at(failed.error))?;
+    let configured = port.configure(&config, |_| pool);
+    let is_virtual = matches!(planned.device, Device::Vdev { .. });
+    let configured = match configured {
+        // net_af_packet and its like claim 1518 bytes at most, whatever their interface and buffers hold.
+        Err(failed) if is_virtual && planned.mtu > USUAL_MTU => {
+            tracing::warn!(
+                port = %planned.name,
+                mtu = planned.mtu,
+                error = %failed.error,
+                "the driver does not take this MTU; trying {USUAL_MTU}, with buffers for the larger frames"
+            );
+            failed.port.configure(&PortConfig { mtu: USUAL_MTU, ..config }, |_| pool)
+        }
+        other => other,
+    };
+    let configured = configured.map_err(|failed| at(failed.error))?;
     configured.start().map_err(|failed| at(failed.error))
 }
 
