@@ -22,6 +22,10 @@ pub use queues::QueueError;
 /// Buffers that a worker's cache in a pool holds at most.
 pub const POOL_CACHE: u32 = 256;
 
+/// Frames that a worker holds in one burst at most.
+const BURST: u32 = 64;
+const _: () = assert!(BURST as usize == pipeline::MAX_BURST);
+
 /// The least buffers of a pool: what a driver holds back (`net_af_xdp` fills its rings first) and room to breathe.
 const POOL_FLOOR: u32 = 8192;
 
@@ -327,7 +331,7 @@ fn pools(
     let in_rings = u32::try_from(in_rings).unwrap_or(u32::MAX);
     for pool in &mut pools {
         // A cache may grow to one and a half times its size before it is flushed.
-        let in_workers = workers.saturating_mul(POOL_CACHE * 2 + 2 * pipeline::MAX_BURST as u32);
+        let in_workers = workers.saturating_mul(POOL_CACHE * 2 + 2 * BURST);
         pool.buffers = match config.memory.buffers {
             Auto::Set(buffers) => buffers,
             Auto::Auto => {

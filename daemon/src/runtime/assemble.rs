@@ -87,9 +87,8 @@ pub(super) fn workers<'port, 'eal>(
         let (meter, readers) =
             Meter::new(index, plan.ports.len(), &state.config.latency, program.stall_ticks);
         let (orders, desk) = worker::channel();
-        let (graph, first) = split(state, program, planned.role, &stages)?;
-        orders.program(first);
-        let work = work(plan, index, planned.role, stamps, graph, &mut ends);
+        orders.program(program);
+        let work = work(plan, index, planned.role, stamps, &mut ends);
         let mut from: Vec<usize> =
             plan.rings.iter().filter(|ring| ring.to == index).map(|ring| ring.from).collect();
         from.sort_unstable();
@@ -122,24 +121,11 @@ pub(super) fn workers<'port, 'eal>(
     Ok(made)
 }
 
-/// A worker starts with a graph of its own and gets its first program like every later one, so there is one way only; the
-/// two graphs share their counters.
-fn split<'eal>(
-    state: &State<'eal>,
-    first: Program<'eal>,
-    role: Role,
-    stages: &StageCounterSet,
-) -> Result<(Option<Box<Graph<Packet<'eal>>>>, Program<'eal>), RunError> {
-    let (other, _) = program(state, &state.config, role, stages)?;
-    Ok((other.graph, first))
-}
-
 fn work<'eal>(
     plan: &Plan,
     index: usize,
     role: Role,
     stamps: Stamps<'eal>,
-    graph: Option<Box<Graph<Packet<'eal>>>>,
     ends: &mut Ends<'eal>,
 ) -> Work<'eal> {
     let mut consumers = Vec::new();
@@ -153,15 +139,13 @@ fn work<'eal>(
             producers[ring.port].extend(ends.producers[at].take());
         }
     }
-    match (role, graph) {
-        (Role::All, Some(graph)) => Work::All(graph),
-        (Role::Graph | Role::GraphTx, Some(graph)) => {
+    match role {
+        Role::All => Work::All,
+        Role::Graph | Role::GraphTx => {
             let out = producers.into_iter().map(|mut rings| rings.pop()).collect();
-            Work::Process { stamps, input: consumers, graph, out }
+            Work::Process { stamps, input: consumers, out }
         }
-        (Role::Rx, _) => Work::Spread { stamps, out: producers },
-        (Role::Tx, _) | (Role::All | Role::Graph | Role::GraphTx, None) => {
-            Work::Send { stamps, input: consumers }
-        }
+        Role::Rx => Work::Spread { stamps, out: producers },
+        Role::Tx => Work::Send { stamps, input: consumers },
     }
 }

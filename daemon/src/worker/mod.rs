@@ -19,7 +19,6 @@ use std::sync::{
 };
 
 use dpdk::{Eal, Mbuf, RxQueue, Stamps};
-use pipeline::Graph;
 
 pub(crate) use meter::{Meter, Readers};
 pub(crate) use orders::{Desk, Orders, Phase, Program, channel};
@@ -60,7 +59,7 @@ pub(crate) struct RxPort<'port, 'eal> {
 /// What a worker does with frames.
 pub(crate) enum Work<'eal> {
     /// Everything.
-    All(Box<Graph<Packet<'eal>>>),
+    All,
     /// Spread over the rings that lead to the graphs; `out[p]` for frames of port *p*.
     Spread { stamps: Stamps<'eal>, out: Vec<Vec<ring::Producer<Packet<'eal>>>> },
     /// Take from rings, run the graph, send or hand on.
@@ -68,7 +67,6 @@ pub(crate) enum Work<'eal> {
         stamps: Stamps<'eal>,
         /// Ring and the port its frames were received on.
         input: Vec<(ring::Consumer<Packet<'eal>>, usize)>,
-        graph: Box<Graph<Packet<'eal>>>,
         /// By egress port: the ring to its sender, where that is another worker.
         out: Vec<Option<ring::Producer<Packet<'eal>>>>,
     },
@@ -88,7 +86,7 @@ impl Worker<'_, '_> {
         let _guard = Done(done);
         let _lcore = eal.register_thread()?;
         match self.work {
-            Work::All(_) => rtc::run(self),
+            Work::All => rtc::run(self),
             Work::Spread { .. } => staged::spread(self),
             Work::Process { .. } => staged::process(self),
             Work::Send { .. } => staged::send(self),

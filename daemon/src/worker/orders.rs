@@ -30,6 +30,13 @@ pub(crate) struct Program<'eal> {
     pub(crate) stall_ticks: u64,
 }
 
+impl Program<'_> {
+    /// What a worker has before it has read its first orders.
+    pub(crate) fn idle() -> Self {
+        Self { graph: None, burst: 1, tx_retries: 0, stall_ticks: u64::MAX }
+    }
+}
+
 /// What a worker should be doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Phase {

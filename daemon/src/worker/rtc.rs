@@ -11,14 +11,12 @@ use dpdk::free_burst;
 use linux::clock::ticks;
 use pipeline::{Burst, Egress};
 
-use super::{Packet, Phase, Program, Work, Worker};
+use super::{Packet, Phase, Program, Worker};
 
 /// Turns until told to stop.
 pub(super) fn run(worker: Worker<'_, '_>) {
-    let Worker { mut desk, mut meter, mut rx, mut tx, work, ports, .. } = worker;
-    let Work::All(graph) = work else { unreachable!("called for this work") };
-    let mut program =
-        Program { graph: Some(graph), burst: 32, tx_retries: 0, stall_ticks: meter.stall_ticks };
+    let Worker { mut desk, mut meter, mut rx, mut tx, ports, .. } = worker;
+    let mut program = Program::idle();
     let mut egress: Egress<Packet<'_>> = Egress::new(ports);
     let mut burst: Box<Burst<Packet<'_>>> = Box::default();
     // Port and frames sent, of one burst.

@@ -15,8 +15,7 @@ use super::{Meter, Packet, Phase, Program, Work, Worker};
 pub(super) fn spread(worker: Worker<'_, '_>) {
     let Worker { mut desk, mut meter, mut rx, work, .. } = worker;
     let Work::Spread { stamps, mut out } = work else { unreachable!("called for this work") };
-    let mut program =
-        Program { graph: None, burst: 32, tx_retries: 0, stall_ticks: meter.stall_ticks };
+    let mut program = Program::idle();
     let mut burst: Box<Burst<Packet<'_>>> = Box::default();
     let most = out.iter().map(Vec::len).max().unwrap_or(0);
     let mut by_ring: Vec<Box<Burst<Packet<'_>>>> = (0..most).map(|_| Box::default()).collect();
@@ -57,7 +56,7 @@ pub(super) fn spread(worker: Worker<'_, '_>) {
                     for frame in burst.drain(..) {
                         let hash = frame.flow_hash().unwrap_or_else(|| flow_hash(&frame));
                         // Multiply and shift: the high bits decide, as the device has used the low ones for its queues.
-                        let ring = (u64::from(hash) * rings.len() as u64 >> 32) as usize;
+                        let ring = ((u64::from(hash) * rings.len() as u64) >> 32) as usize;
                         by_ring[ring].push(frame);
                     }
                     for (ring, frames) in rings.iter_mut().zip(&mut by_ring) {
@@ -89,11 +88,10 @@ pub(super) fn spread(worker: Worker<'_, '_>) {
 /// Takes frames from rings, processes them, and sends them or hands them on.
 pub(super) fn process(worker: Worker<'_, '_>) {
     let Worker { mut desk, mut meter, mut tx, work, ports, upstream, .. } = worker;
-    let Work::Process { stamps, mut input, graph, mut out } = work else {
+    let Work::Process { stamps, mut input, mut out } = work else {
         unreachable!("called for this work")
     };
-    let mut program =
-        Program { graph: Some(graph), burst: 32, tx_retries: 0, stall_ticks: meter.stall_ticks };
+    let mut program = Program::idle();
     let mut egress: Egress<Packet<'_>> = Egress::new(ports);
     let mut burst: Box<Burst<Packet<'_>>> = Box::default();
     desk.read(|new| std::mem::swap(new, &mut program));
@@ -147,8 +145,7 @@ pub(super) fn process(worker: Worker<'_, '_>) {
 pub(super) fn send(worker: Worker<'_, '_>) {
     let Worker { mut desk, mut meter, mut tx, work, upstream, .. } = worker;
     let Work::Send { stamps, mut input } = work else { unreachable!("called for this work") };
-    let mut program =
-        Program { graph: None, burst: 32, tx_retries: 0, stall_ticks: meter.stall_ticks };
+    let mut program = Program::idle();
     let mut burst: Box<Burst<Packet<'_>>> = Box::default();
     desk.read(|new| std::mem::swap(new, &mut program));
     meter.stall_ticks = program.stall_ticks;
@@ -276,5 +273,7 @@ fn flow_hash(frame: &Packet<'_>) -> u32 {
             hash ^= hash >> 32;
         }
     }
-    (hash >> 16) as u32
+    #[expect(clippy::cast_possible_truncation, reason = "the 32 bits in the middle are mixed best")]
+    let middle = (hash >> 16) as u32;
+    middle
 }
