@@ -57,3 +57,52 @@ fn socket_mem(reserve: &[(config::NumaNode, u32)]) -> String {
     let of = |node| reserve.iter().find(|(n, _)| n.0 == node).map_or(0, |&(_, mib)| mib);
     (0..=last).map(|node| of(node).to_string()).collect::<Vec<_>>().join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facts::Facts;
+
+    /// The arguments for a file on one of the saved machines.
+    fn on(machine: &str, text: &str) -> String {
+        let config = config::parse(text, "t.toml").unwrap();
+        let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/fixtures/sysroots");
+        let root = linux::Root::at(format!("{root}/{machine}")).unwrap();
+        let facts = Facts::read(&root, &config).unwrap();
+        eal_args(&Plan::new(&config, &facts).unwrap(), "test").join(" ")
+    }
+
+    fn wire(memory: &str, north: &str, south: &str) -> String {
+        format!(
+            "[memory]\n{memory}\n\
+             [[port]]\nname = \"north\"\ndevice = \"{north}\"\ninput = \"s\"\n\
+             [[port]]\nname = \"south\"\ndevice = \"{south}\"\ninput = \"s\"\n\
+             [[stage]]\nname = \"s\"\nkind = \"cross\"\nto = \"tx:south\"\n"
+        )
+    }
+
+    #[test]
+    fn without_hugepages_the_memory_has_a_size_and_nothing_is_left_in_the_file_system() {
+        let config = wire("huge = \"none\"", "vdev:net_null0", "vdev:net_pcap1,tx_pcap=o.pcap");
+        assert_eq!(
+            on("vm-2-cpus", &config),
+            "--file-prefix=test --no-telemetry --lcores=0@(0) --no-huge --no-shconf -m 70 --vdev=net_null0 \
+             --vdev=net_pcap1,tx_pcap=o.pcap --no-pci --iova-mode=va"
+        );
+    }
+
+    #[test]
+    fn pci_ports_are_allowed_one_by_one_and_memory_is_reserved_on_their_node() {
+        let config = wire("per_node_mib = 512", "0000:3b:00.0", "0000:3b:00.1");
+        let args = on("two-socket-smt", &config);
+        assert!(args.contains("--in-memory --socket-mem="), "{args}");
+        assert!(args.contains("--allow=0000:3b:00.0 --allow=0000:3b:00.1"), "{args}");
+        assert!(!args.contains("--no-pci"), "{args}");
+    }
+
+    #[test]
+    fn memory_that_another_process_maps_is_in_few_files() {
+        let config = wire("", "vdev:net_virtio_user0,path=/tmp/v.sock", "vdev:net_null0");
+        assert!(on("vm-2-cpus", &config).ends_with("--single-file-segments"));
+    }
+}

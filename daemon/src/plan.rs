@@ -9,6 +9,8 @@
 
 mod queues;
 mod rings;
+#[cfg(test)]
+mod tests;
 
 use config::{
     Auto, Config, CpuId, CpuSet, Device, Huge, Mode, NumaNode,
@@ -344,12 +346,13 @@ fn pools(
     (pools, pool_of_port)
 }
 
-/// Bytes of a buffer that holds any frame of that MTU in one piece.
+/// Bytes of a buffer that holds any frame of that MTU in one piece. Larger ones have some to spare: net_af_packet wants
+/// buffers that hold a whole slot of its ring, headers included.
 fn data_room(mtu: u16) -> u16 {
     if mtu <= USUAL_MTU {
         USUAL_DATA_ROOM
     } else {
-        (mtu + ETHERNET_OVERHEAD + dpdk::HEADROOM).next_multiple_of(64)
+        (mtu + ETHERNET_OVERHEAD + dpdk::HEADROOM).next_multiple_of(2048)
     }
 }
 

@@ -157,7 +157,7 @@ fn jumbo_frames_cross_af_packet_ports() {
         return;
     }
     // One frame of 9000 bytes fits a slot of its rings; the driver's default is 2048.
-    let args = ",framesz=16384,blocksz=65536,framecnt=256";
+    let args = ",framesz=9216,blocksz=36864,framecnt=256";
     let wire = Wire::new("net_af_packet", args, 9000, "none");
     wire.ping("8952");
     wire.transfer("192.0.2.2", &[]);

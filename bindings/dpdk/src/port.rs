@@ -85,6 +85,8 @@ pub struct PortConfig {
     pub tx_descriptors: Option<u16>,
     /// Largest payload of a frame, in bytes, without the Ethernet header.
     pub mtu: u16,
+    /// Leave the MTU of a kernel's interface behind the port as it is, for drivers that would refuse the one it has.
+    pub keep_interface_mtu: bool,
     /// Receive frames for any address. A device that can not tell the difference, as most virtual
     /// ones, counts as promiscuous.
     pub promiscuous: bool,
@@ -107,6 +109,7 @@ impl Default for PortConfig {
             rx_descriptors: None,
             tx_descriptors: None,
             mtu: 1500,
+            keep_interface_mtu: false,
             promiscuous: true,
             rss: false,
             rx_timestamps: false,
@@ -347,9 +350,12 @@ impl<'eal> Claim<'eal> {
             check(id, "set up a receive queue", answer)?;
         }
         // Drivers that sit on a network interface of the kernel's set its MTU only here; others
-        // have no such function. SAFETY: the port is configured and not started.
-        let answer = unsafe { c::rte_eth_dev_set_mtu(id, settings.mtu) };
-        tolerate_unsupported(id, "set the MTU", answer)?;
+        // have no such function.
+        if !config.keep_interface_mtu {
+            // SAFETY: the port is configured and not started.
+            let answer = unsafe { c::rte_eth_dev_set_mtu(id, settings.mtu) };
+            tolerate_unsupported(id, "set the MTU", answer)?;
+        }
         Ok(settings)
     }
 

@@ -248,6 +248,7 @@ fn start_port<'eal>(
         rx_descriptors: planned.rx_ring,
         tx_descriptors: planned.tx_ring,
         mtu: planned.mtu,
+        keep_interface_mtu: false,
         promiscuous: planned.promiscuous,
         rss: planned.rx_queues > 1,
         rx_timestamps: false,
@@ -264,7 +265,8 @@ fn start_port<'eal>(
                 error = %failed.error,
                 "the driver does not take this MTU; trying {USUAL_MTU}, with buffers for the larger frames"
             );
-            failed.port.configure(&PortConfig { mtu: USUAL_MTU, ..config }, |_| pool)
+            let usual = PortConfig { mtu: USUAL_MTU, keep_interface_mtu: true, ..config };
+            failed.port.configure(&usual, |_| pool)
         }
         other => other,
     };
