@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::AtomicBool};
 
-use config::Config;
+use config::{Config, StageKind};
 use dpdk::{Port, RxQueue, Stamps, Started, TxQueue};
 use pipeline::{Graph, PortIdentity, StageCounterSet};
 use ring::{Capacity, Consumer, Producer};
@@ -47,6 +47,10 @@ pub(super) fn program<'eal>(
         graph: graph.map(Box::new),
         burst: config.pipeline.burst,
         tx_retries: config.pipeline.tx_retries,
+        keeps_lengths: config.stages.iter().all(|stage| match stage.kind {
+            StageKind::Cross { .. } | StageKind::Count { .. } | StageKind::Sample { .. } => true,
+            StageKind::Reflect { .. } => false,
+        }),
         stall_ticks: state.clock.rate.from_duration(config.latency.stall_threshold),
     };
     Ok((program, stages))

@@ -26,6 +26,8 @@ pub(crate) struct Program<'eal> {
     pub(crate) burst: usize,
     /// How often frames are offered again to a full queue.
     pub(crate) tx_retries: u32,
+    /// No stage makes a frame longer or shorter.
+    pub(crate) keeps_lengths: bool,
     /// A longer gap is a stall; ticks.
     pub(crate) stall_ticks: u64,
 }
@@ -33,7 +35,7 @@ pub(crate) struct Program<'eal> {
 impl Program<'_> {
     /// What a worker has before it has read its first orders.
     pub(crate) fn idle() -> Self {
-        Self { graph: None, burst: 1, tx_retries: 0, stall_ticks: u64::MAX }
+        Self { graph: None, burst: 1, tx_retries: 0, keeps_lengths: false, stall_ticks: u64::MAX }
     }
 }
 

@@ -50,12 +50,17 @@ pub(super) fn run(worker: Worker<'_, '_>) {
                 now = ticks();
             } else {
                 meter.counters.polled(received, asked);
-                meter.counters.received(queue.port, received as u64, dpdk::total_len(&burst));
+                let bytes = dpdk::total_len(&burst);
+                meter.counters.received(queue.port, received as u64, bytes);
                 graph.run(queue.port, &mut burst, &mut egress, ticks);
                 let mut egresses = 0;
                 egress.for_each_touched(|port, frames| match &mut tx[port] {
                     Some(to) => {
-                        sent[egresses] = (port, to.send(frames, program.tx_retries, &mut meter));
+                        // All of them, as they came: their bytes need not be summed again.
+                        let is_whole = program.keeps_lengths && frames.len() == received;
+                        let bytes = is_whole.then_some(bytes);
+                        let left = to.send(frames, bytes, program.tx_retries, &mut meter);
+                        sent[egresses] = (port, left);
                         egresses += 1;
                     }
                     None => {

@@ -241,7 +241,7 @@ fn transmit<'eal>(
             used += 1;
         }
     }
-    let mut sent = tx.send(frames, retries, meter);
+    let mut sent = tx.send(frames, None, retries, meter);
     let now = ticks();
     // The queue takes frames from the front.
     for &(rx, bound, frames) in &runs[..used] {

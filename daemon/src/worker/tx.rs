@@ -14,15 +14,16 @@ pub(crate) struct TxPort<'port, 'eal> {
 
 impl<'eal> TxPort<'_, 'eal> {
     /// Sends a burst; what the queue does not take through `retries` more offers is dropped and counted. Returns how many
-    /// were sent; the burst is empty afterwards.
+    /// were sent; the burst is empty afterwards. `bytes` are its bytes, where they are known.
     #[inline]
     pub(crate) fn send(
         &mut self,
         frames: &mut Burst<Packet<'eal>>,
+        bytes: Option<u64>,
         retries: u32,
         meter: &mut Meter,
     ) -> u64 {
-        let bytes = total_len(frames);
+        let bytes = bytes.unwrap_or_else(|| total_len(frames));
         let sent = self.queue.send(frames);
         if frames.is_empty() {
             meter.counters.sent(self.port, sent as u64, bytes);
