@@ -186,7 +186,7 @@ pub(crate) fn run(
         dropped = balance.dropped,
         held = balance.held,
         balanced = balance.balanced,
-        "every frame is accounted for: received = sent + dropped + held"
+        "the balance: received = sent + dropped + held, if balanced"
     );
     for port in ports {
         // Closing gives the buffers of the device's rings back.
