@@ -12,13 +12,13 @@ use crate::{ReadError, Root};
 /// assert_eq!(line.value("dyndbg"), Some("file a.c +p"));
 /// assert!(line.has("ro") && !line.has("single"));
 /// ```
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Cmdline {
     parameters: Vec<Parameter>,
 }
 
 /// One parameter.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Parameter {
     /// What stands before the first `=`.
     pub name: String,

@@ -7,7 +7,7 @@ use config::NumaNode;
 use crate::{ReadError, Root, numa, text};
 
 /// The hugepages of one size on one node. All amounts are in pages.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 pub struct Pool {
     /// The node; `None` for the whole machine.
     pub node: Option<NumaNode>,

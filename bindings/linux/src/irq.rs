@@ -11,7 +11,7 @@ use crate::{Known, ReadError, Root, text};
 const LARGEST: usize = 64 * 1024 * 1024;
 
 /// What `/proc/interrupts` says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Interrupts {
     /// The CPUs of the columns: those that were online.
     pub cpus: Vec<CpuId>,
@@ -20,7 +20,7 @@ pub struct Interrupts {
 }
 
 /// One interrupt, or one kind of system event.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Row {
     /// Its number (`24`) or name (`LOC`).
     pub label: String,
@@ -116,7 +116,7 @@ fn row(line: &str, columns: usize) -> Option<Row> {
 }
 
 /// Where an interrupt may go, and where it goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Affinity {
     /// The CPUs it was told.
     pub requested: Known<CpuSet>,

@@ -41,4 +41,4 @@ pub mod thread;
 pub mod topology;
 
 pub use known::Known;
-pub use root::{ReadError, Root};
+pub use root::{ReadError, Root, Seen};

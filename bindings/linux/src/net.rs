@@ -10,7 +10,7 @@ use crate::{Known, ReadError, Root, text};
 const DIR: &str = "sys/class/net";
 
 /// One network interface.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Interface {
     /// Its name.
     pub name: String,

@@ -10,7 +10,7 @@ use crate::{Known, ReadError, Root, text};
 const DIR: &str = "sys/bus/pci/devices";
 
 /// One PCI function.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Function {
     /// Its address.
     pub address: PciAddress,

@@ -1,13 +1,14 @@
 //! The directory that stands for the machine.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     fs::File,
     io::{self, Read},
     os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
     str::FromStr,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use config::CpuSet;
@@ -27,6 +28,28 @@ use crate::text;
 pub struct Root {
     path: PathBuf,
     dir: Arc<OwnedFd>,
+    /// What was read, for those who want to keep it. Paths have no slash in front.
+    seen: Option<Arc<Mutex<BTreeMap<String, Seen>>>>,
+    /// What could not be read where these files were saved, and why.
+    refused: Arc<BTreeMap<String, String>>,
+}
+
+/// What a [`Root`] that [remembers](Root::remembering) was asked for, and what there was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Seen {
+    /// A file, with as much of it as was read.
+    File(Vec<u8>),
+    /// A symbolic link, and what it points to.
+    Link(String),
+    /// A directory, and the names in it.
+    Names(Vec<String>),
+    /// Something that was only asked for: it is there.
+    Present {
+        /// Is it a directory?
+        is_directory: bool,
+    },
+    /// It is there, but could not be read, for this reason.
+    Refused(String),
 }
 
 /// Why something under the root could not be read.
@@ -76,6 +99,14 @@ pub enum ReadError {
         /// How it begins.
         found: String,
     },
+    /// It could not be read on the machine whose files these are.
+    #[error("{} could not be read when the machine was captured: {why}", path.display())]
+    Refused {
+        /// What was to be read.
+        path: PathBuf,
+        /// Why it could not.
+        why: String,
+    },
     /// The kernel refused for another reason.
     #[error("cannot read {}", path.display())]
     Io {
@@ -117,9 +148,39 @@ impl Root {
         let path = dir.into();
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         match rustix::fs::open(&path, flags, Mode::empty()) {
-            Ok(dir) => Ok(Self { path, dir: Arc::new(dir) }),
+            Ok(dir) => {
+                let refused = Arc::new(BTreeMap::new());
+                Ok(Self { path, dir: Arc::new(dir), seen: None, refused })
+            }
             Err(errno) => Err(open_error(path, errno, "directory")),
         }
+    }
+
+    /// The same directory, but what is read from now on through it (and its clones) is remembered.
+    #[must_use]
+    pub fn remembering(self) -> Self {
+        Self { seen: Some(Arc::default()), ..self }
+    }
+
+    /// The same directory, in which these paths (without a slash in front) answer with a reason instead: a machine that
+    /// was saved by somebody who could not read them.
+    #[must_use]
+    pub fn refusing(self, paths: BTreeMap<String, String>) -> Self {
+        Self { refused: Arc::new(paths), ..self }
+    }
+
+    /// What was read since [`Root::remembering`], by path; nothing without it.
+    #[must_use]
+    pub fn seen(&self) -> BTreeMap<String, Seen> {
+        match &self.seen {
+            Some(seen) => seen.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            None => BTreeMap::new(),
+        }
+    }
+
+    /// Note something that was found out in another way, as if it were a file.
+    pub fn note(&self, path: &str, text: Vec<u8>) {
+        self.remember(path, || Seen::File(text));
     }
 
     /// Is it the machine this program runs on?
@@ -220,6 +281,7 @@ impl Root {
             names.push(name.to_owned());
         }
         names.sort();
+        self.remember(path, || Seen::Names(names.clone()));
         Ok(names)
     }
 
@@ -248,7 +310,11 @@ impl Root {
         let fd = self.open(path, OFlags::PATH | OFlags::NOFOLLOW, "symbolic link")?;
         // An empty path reads the link that the descriptor itself is (readlinkat(2), since Linux 2.6.39).
         match readlinkat(&fd, "", Vec::new()) {
-            Ok(target) => self.as_text(path, target.into_bytes()),
+            Ok(target) => {
+                let target = self.as_text(path, target.into_bytes())?;
+                self.remember(path, || Seen::Link(target.clone()));
+                Ok(target)
+            }
             Err(Errno::INVAL | Errno::NOENT) => {
                 Err(ReadError::WrongKind { path: self.full(path), expected: "symbolic link" })
             }
@@ -259,7 +325,10 @@ impl Root {
     /// Is there anything of this name?
     #[must_use]
     pub fn exists(&self, path: &str) -> bool {
-        self.open(path, OFlags::PATH, "file").is_ok()
+        let Ok(fd) = self.open(path, OFlags::PATH, "file") else { return false };
+        let kind = fstat(&fd).map(|stat| FileType::from_raw_mode(stat.st_mode));
+        self.remember(path, || Seen::Present { is_directory: kind == Ok(FileType::Directory) });
+        true
     }
 
     /// Up to `limit` bytes of a regular file.
@@ -273,8 +342,28 @@ impl Root {
         let mut bytes = Vec::new();
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
         match File::from(fd).take(limit).read_to_end(&mut bytes) {
-            Ok(_) => Ok(bytes),
-            Err(source) => Err(ReadError::Io { path: self.full(path), source }),
+            Ok(_) => {
+                self.remember(path, || Seen::File(bytes.clone()));
+                Ok(bytes)
+            }
+            Err(source) => {
+                self.remember(path, || Seen::Refused(source.to_string()));
+                Err(ReadError::Io { path: self.full(path), source })
+            }
+        }
+    }
+
+    /// Note what was read. What says more stays: a file's text is more than that it exists.
+    fn remember(&self, path: &str, what: impl FnOnce() -> Seen) {
+        let Some(seen) = &self.seen else { return };
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let what = what();
+        let known =
+            seen.entry(path.trim_start_matches('/').to_owned()).or_insert_with(|| what.clone());
+        match (&*known, &what) {
+            (Seen::File(had), Seen::File(has)) if had.len() > has.len() => {}
+            (_, Seen::Present { .. }) => {}
+            _ => *known = what,
         }
     }
 
@@ -295,6 +384,9 @@ impl Root {
             "" => ".",
             inside => inside,
         };
+        if let Some(why) = self.refused.get(inside) {
+            return Err(ReadError::Refused { path: self.full(path), why: why.clone() });
+        }
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
         // EAGAIN: something on the way was renamed meanwhile (openat2(2)).
         let attempt = |_| match openat2(
@@ -308,7 +400,12 @@ impl Root {
             result => Some(result),
         };
         let opened = (0..16).find_map(attempt).unwrap_or(Err(Errno::AGAIN));
-        opened.map_err(|errno| open_error(self.full(path), errno, expected))
+        opened.map_err(|errno| {
+            if !matches!(errno, Errno::NOENT | Errno::NOTDIR) {
+                self.remember(path, || Seen::Refused(io::Error::from(errno).to_string()));
+            }
+            open_error(self.full(path), errno, expected)
+        })
     }
 
     fn io_error(&self, path: &str, errno: Errno) -> ReadError {

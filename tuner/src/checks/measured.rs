@@ -1,0 +1,6 @@
+//! Measured: what really happens on the workers' CPUs.
+
+use super::Check;
+
+/// Measured: what really happens on the workers' CPUs.
+pub(super) const CHECKS: &[Check] = &[];

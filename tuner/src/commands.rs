@@ -1,0 +1,188 @@
+//! The verbs, one module each.
+
+mod analyze;
+mod facts;
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    path::PathBuf,
+};
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
+
+use crate::{Exit, Facts, Intent, Source, exit};
+
+/// Takes a server from stock to one on which a poll-mode worker is left alone, and back.
+#[derive(Debug, Parser)]
+#[command(name = "barewire-tune", version, after_help = exit::TABLE, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// What every verb takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Common {
+    /// Look at the machine whose files are below this directory instead of this one.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/")]
+    pub(crate) root: PathBuf,
+    /// The configuration that the daemon runs with; without one, what fits this machine.
+    #[arg(short, long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// When to use colours (NO_COLOR is honoured).
+    #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
+    pub(crate) color: Color,
+}
+
+/// When to use colours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Color {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Say everything that is known about the machine.
+    Facts(facts::Args),
+    /// Say what is good and what is not, why, and what would mend it.
+    Analyze(analyze::Args),
+}
+
+/// What is around the process; the library asks for nothing itself.
+#[derive(Debug, Clone, Default)]
+pub struct Surroundings {
+    /// Is standard output a terminal?
+    pub stdout_is_terminal: bool,
+    /// Is standard error a terminal?
+    pub stderr_is_terminal: bool,
+    /// Did the user ask for no colours?
+    pub no_color: bool,
+    /// `SSH_CONNECTION`: the way in that must not be cut.
+    pub ssh_connection: Option<String>,
+}
+
+/// What a verb works with.
+pub(crate) struct Session<'a> {
+    pub(crate) common: Common,
+    pub(crate) surroundings: &'a Surroundings,
+    pub(crate) out: &'a mut dyn Write,
+    pub(crate) err: &'a mut dyn Write,
+}
+
+/// Why a verb failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The machine's directory can not be opened.
+    #[error(transparent)]
+    Root(#[from] linux::ReadError),
+    /// The configuration file is wrong.
+    #[error("{0}")]
+    Config(config::Errors),
+    /// The built-in configuration is wrong.
+    #[error(transparent)]
+    Intent(#[from] crate::IntentError),
+    /// What was asked for does not exist.
+    #[error("{0}")]
+    Usage(String),
+    /// The output could not be written.
+    #[error("cannot write the output")]
+    Output(#[from] io::Error),
+    /// Something could not be put into JSON.
+    #[error("cannot write JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Failure {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Root(_) | Self::Config(_) | Self::Usage(_) => Exit::Usage,
+            Self::Intent(_) | Self::Json(_) => Exit::Internal,
+            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
+            Self::Output(_) => Exit::Internal,
+        }
+    }
+}
+
+impl Session<'_> {
+    /// The machine that was asked about.
+    pub(crate) fn source(&self) -> Result<Source, Failure> {
+        Ok(Source::at(&self.common.root)?)
+    }
+
+    /// What it is to be tuned for.
+    pub(crate) fn intent(&self, facts: &Facts) -> Result<Intent, Failure> {
+        match &self.common.config {
+            Some(file) => Ok(Intent::new(&config::load(file).map_err(Failure::Config)?, facts)),
+            None => Ok(Intent::without_config(facts)?),
+        }
+    }
+
+    /// Are colours wanted on standard output?
+    pub(crate) fn has_color(&self) -> bool {
+        match self.common.color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => self.surroundings.stdout_is_terminal && !self.surroundings.no_color,
+        }
+    }
+}
+
+/// The command line, described: for manual pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// Runs one command: data to `out`, talk to `err`.
+pub fn run(
+    args: impl IntoIterator<Item = impl Into<OsString> + Clone>,
+    surroundings: &Surroundings,
+    out: &mut dyn Write,
+    err: &mut dyn Write,
+) -> Exit {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => return explain(&error, out, err),
+    };
+    let mut session = Session { common: cli.common, surroundings, out, err };
+    let done = match cli.command {
+        Command::Facts(args) => facts::run(&args, &mut session),
+        Command::Analyze(args) => analyze::run(&args, &mut session),
+    };
+    match done {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if failure.exit() != Exit::Success {
+                let mut text = format!("error: {failure}");
+                let mut cause = std::error::Error::source(&failure);
+                while let Some(error) = cause {
+                    text.push_str(&format!(": {error}"));
+                    cause = error.source();
+                }
+                // Nobody is left to tell when standard error is closed too.
+                let _ = writeln!(session.err, "{text}");
+            }
+            failure.exit()
+        }
+    }
+}
+
+/// clap's own texts: help and version are data, errors are talk.
+fn explain(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
+    let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let to: &mut dyn Write = if is_answer { out } else { err };
+    // A closed pipe is success, and there is nobody to tell about a full disk but the exit code.
+    match (is_answer, write!(to, "{}", error.render())) {
+        (true, Ok(())) => Exit::Success,
+        (true, Err(error)) => Failure::Output(error).exit(),
+        (false, _) => Exit::Usage,
+    }
+}

@@ -1,0 +1,86 @@
+//! Everything that is known about a machine, read once; the checks only look at it.
+//!
+//! Each module is one subject: a struct of [`Fact`]s and a `read` that never fails.
+
+pub mod boot;
+pub mod clock;
+pub mod interrupts;
+pub mod isolation;
+pub mod memory;
+pub mod network;
+pub mod nics;
+pub mod pci;
+pub mod power;
+pub mod security;
+pub mod system;
+pub mod tasks;
+pub mod topology;
+pub mod units;
+
+use config::machine::Machine;
+use serde::Serialize;
+
+use crate::{Fact, Source};
+
+/// Everything that is known about a machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct Facts {
+    /// CPUs, caches and nodes, as the planner sees them.
+    pub machine: Fact<Machine>,
+    /// Kernel, distribution, virtualisation.
+    pub system: system::System,
+    /// What the planner does not need of the topology.
+    pub topology: topology::Topology,
+    /// cpusets, nohz_full, workqueues, RCU.
+    pub isolation: isolation::Isolation,
+    /// Interrupts and who serves them.
+    pub interrupts: interrupts::Interrupts,
+    /// Clock sources, watchdogs, machine checks.
+    pub clock: clock::Clock,
+    /// Frequencies, idle states, firmware knobs.
+    pub power: power::Power,
+    /// Hugepages and the rest of memory management.
+    pub memory: memory::Memory,
+    /// PCI functions, IOMMU, vfio.
+    pub pci: pci::Pci,
+    /// Network interfaces.
+    pub nics: nics::Nics,
+    /// The kernel's network stack.
+    pub network: network::Network,
+    /// Mitigations and what was switched off.
+    pub security: security::Security,
+    /// Boot loader and command line.
+    pub boot: boot::Boot,
+    /// Threads of the kernel and of others.
+    pub tasks: tasks::Tasks,
+    /// systemd's units and other tuners.
+    pub units: units::Units,
+}
+
+impl Facts {
+    /// Reads everything; what can not be read is unknown, with the reason.
+    #[must_use]
+    pub fn read(source: &Source) -> Self {
+        let machine = match linux::topology::discover(source.root()) {
+            Ok(machine) => Fact::Is(machine),
+            Err(error) => Fact::unknown(error.to_string()),
+        };
+        Self {
+            system: system::System::read(source),
+            topology: topology::Topology::read(source, machine.value()),
+            isolation: isolation::Isolation::read(source),
+            interrupts: interrupts::Interrupts::read(source),
+            clock: clock::Clock::read(source),
+            power: power::Power::read(source, machine.value()),
+            memory: memory::Memory::read(source, machine.value()),
+            pci: pci::Pci::read(source),
+            nics: nics::Nics::read(source),
+            network: network::Network::read(source),
+            security: security::Security::read(source),
+            boot: boot::Boot::read(source),
+            tasks: tasks::Tasks::read(source),
+            units: units::Units::read(source),
+            machine,
+        }
+    }
+}

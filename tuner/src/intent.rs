@@ -1,0 +1,152 @@
+//! What the machine is to be tuned for.
+
+use config::{
+    Auto, Config, CpuSet, Device, PciAddress,
+    placement::{self, Locality, Placement, PortSite},
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{Fact, Facts};
+
+/// What matters most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Profile {
+    /// The tail: whatever disturbs a worker goes, power is no object.
+    #[default]
+    LowLatency,
+    /// Packets per second: batching and offloads stay.
+    Throughput,
+    /// Isolation without the knobs that cost much power.
+    Balanced,
+}
+
+/// What the machine is to be tuned for: the same configuration that the daemon runs with, placed on this machine.
+#[derive(Debug, Clone, Serialize)]
+pub struct Intent {
+    /// What matters most.
+    pub profile: Profile,
+    /// Which CPU does what; unknown when this machine can not be placed on, with the reasons.
+    pub placement: Fact<Placement>,
+    /// The devices that the daemon drives.
+    pub data: Vec<DataPort>,
+    /// The interfaces that nobody may cut: the operator's way in.
+    pub management: Vec<String>,
+    /// The page size that the daemon's memory comes from.
+    pub huge: config::Huge,
+    /// Packet memory for each node in use, in MiB.
+    pub per_node_mib: u32,
+}
+
+/// One device that the daemon drives.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct DataPort {
+    /// The port's name in the configuration.
+    pub name: String,
+    /// The device; none for a virtual one.
+    pub pci: Option<PciAddress>,
+}
+
+/// Why there is no intent.
+#[derive(Debug, thiserror::Error)]
+pub enum IntentError {
+    /// The built-in configuration is wrong, which is our mistake.
+    #[error("the built-in configuration is wrong: {0}")]
+    BuiltIn(config::Errors),
+}
+
+/// Packet memory of a node when the configuration leaves it to us, in MiB.
+const MIB_PER_NODE: u32 = 1024;
+
+impl Intent {
+    /// What `config` asks for, on the machine that `facts` are about.
+    #[must_use]
+    pub fn new(config: &Config, facts: &Facts) -> Self {
+        let data = config.ports.iter().map(|port| DataPort {
+            name: port.name.clone(),
+            pci: match &port.device {
+                Device::Pci(address) => Some(*address),
+                Device::Vdev { .. } => None,
+            },
+        });
+        let placement = facts.machine.as_ref().and_then(|machine| {
+            let sites: Vec<PortSite> = config
+                .ports
+                .iter()
+                .map(|port| PortSite {
+                    name: port.name.clone(),
+                    locality: locality(port, facts),
+                    receives: port.input.is_some(),
+                })
+                .collect();
+            match placement::place(machine, &config.cores, &sites, config.pipeline.mode) {
+                Ok(placement) => Fact::Is(placement),
+                Err(errors) => {
+                    let why: Vec<String> = errors.iter().map(ToString::to_string).collect();
+                    Fact::unknown(why.join("; "))
+                }
+            }
+        });
+        Self {
+            profile: Profile::default(),
+            placement,
+            data: data.collect(),
+            management: Vec::new(),
+            huge: config.memory.huge,
+            per_node_mib: match config.memory.per_node_mib {
+                Auto::Auto => MIB_PER_NODE,
+                Auto::Set(mib) => mib,
+            },
+        }
+    }
+
+    /// What is asked for where there is no configuration: the workers that this machine has room for, no port.
+    ///
+    /// # Errors
+    /// [`IntentError::BuiltIn`], which is our mistake.
+    pub fn without_config(facts: &Facts) -> Result<Self, IntentError> {
+        let config =
+            config::parse("the built-in configuration", BUILT_IN).map_err(IntentError::BuiltIn)?;
+        let mut intent = Self::new(&config, facts);
+        intent.data.clear();
+        Ok(intent)
+    }
+
+    /// The CPUs of the workers: P in the literature.
+    #[must_use]
+    pub fn workers(&self) -> Fact<CpuSet> {
+        self.placement.as_ref().map(Placement::worker_cpus)
+    }
+
+    /// The CPUs of everything else: HK in the literature.
+    #[must_use]
+    pub fn housekeeping(&self) -> Fact<CpuSet> {
+        self.placement.as_ref().map(|placement| placement.housekeeping.clone())
+    }
+}
+
+/// Two ports that exist everywhere, so that the planner has something to place.
+const BUILT_IN: &str = r#"
+[[port]]
+name = "built-in"
+device = "vdev:net_null0"
+input = "built-in"
+[[stage]]
+name = "built-in"
+kind = "cross"
+to = "tx:built-in"
+"#;
+
+fn locality(port: &config::Port, facts: &Facts) -> Locality {
+    match (port.numa_node, &port.device, facts.machine.value()) {
+        (Auto::Set(node), _, _) => Locality::Node(node),
+        (Auto::Auto, Device::Vdev { .. }, _) => Locality::Anywhere,
+        (Auto::Auto, Device::Pci(address), Some(machine)) => match facts.pci.function(*address) {
+            Some(function) => function.locality(machine),
+            None => Locality::Unknown { why: format!("there is no PCI function {address}") },
+        },
+        (Auto::Auto, Device::Pci(_), None) => {
+            Locality::Unknown { why: "the machine's CPUs are not known".to_owned() }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! `barewire-tune`: see the library, which has everything but the process around it.
+#![forbid(unsafe_code)]
+
+use std::{
+    env,
+    io::{self, IsTerminal},
+    process::ExitCode,
+};
+
+use tuner::commands::{self, Surroundings};
+
+fn main() -> ExitCode {
+    let surroundings = Surroundings {
+        stdout_is_terminal: io::stdout().is_terminal(),
+        stderr_is_terminal: io::stderr().is_terminal(),
+        // https://no-color.org: present and not empty.
+        no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || env::var_os("TERM").is_some_and(|terminal| terminal == "dumb"),
+        ssh_connection: env::var("SSH_CONNECTION").ok(),
+    };
+    commands::run(env::args_os(), &surroundings, &mut io::stdout(), &mut io::stderr()).into()
+}

@@ -1,0 +1,3 @@
+//! Findings, for people and for programs.
+
+pub mod text;
