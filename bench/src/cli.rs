@@ -90,6 +90,9 @@ pub struct PeerArgs {
     /// barewired's file; by default next to this program
     #[arg(long, value_name = "PATH")]
     pub barewired: Option<PathBuf>,
+    /// Another build of barewired, measured in the same run to say what a change did
+    #[arg(long, value_name = "PATH")]
+    pub before: Option<PathBuf>,
     /// testpmd's file; by default `dpdk-testpmd` of the system
     #[arg(long, value_name = "PATH")]
     pub testpmd: Option<PathBuf>,

@@ -77,6 +77,8 @@ pub struct Case {
 pub enum Arm {
     /// barewired as it is meant to run: histograms on, the mode that was asked for.
     Barewired,
+    /// Another build of barewired (`--before`), to say what a change did.
+    BarewiredBefore,
     /// barewired without histograms.
     BarewiredPlain,
     /// barewired in staged mode on two CPUs.
@@ -118,6 +120,7 @@ impl fmt::Display for Arm {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Barewired => "barewired",
+            Self::BarewiredBefore => "barewired-before",
             Self::BarewiredPlain => "barewired-plain",
             Self::BarewiredStaged => "barewired-staged",
             Self::BarewiredTwo => "barewired-two",
@@ -140,8 +143,13 @@ impl Arm {
     pub fn workers(self, mode: Mode) -> usize {
         match self {
             Self::BarewiredStaged | Self::BarewiredTwo => 2,
-            Self::Barewired | Self::BarewiredPlain if mode == Mode::Staged => 2,
+            Self::Barewired | Self::BarewiredBefore | Self::BarewiredPlain
+                if mode == Mode::Staged =>
+            {
+                2
+            }
             Self::Barewired
+            | Self::BarewiredBefore
             | Self::BarewiredPlain
             | Self::Testpmd
             | Self::TestpmdTwin
@@ -222,6 +230,19 @@ pub fn all() -> Vec<Case> {
 }
 
 impl Case {
+    /// The same, with another build of barewired taking part.
+    #[must_use]
+    pub fn with_before(mut self) -> Self {
+        if self.arms.contains(&Arm::Barewired) {
+            self.arms.push(Arm::BarewiredBefore);
+            self.comparisons.push(ratio(Arm::Barewired, Arm::BarewiredBefore));
+            if self.arms.contains(&Arm::Testpmd) {
+                self.comparisons.push(ratio(Arm::BarewiredBefore, Arm::Testpmd));
+            }
+        }
+        self
+    }
+
     /// Only these arms, and what can still be compared.
     #[must_use]
     pub fn only(mut self, arms: &[Arm]) -> Self {
@@ -382,12 +403,14 @@ mod tests {
     #[test]
     fn every_configuration_of_every_case_is_valid() {
         for case in all() {
-            for arm in case.arms.into_iter().filter(|arm| !arm.is_testpmd()) {
+            let wiring = case.wiring;
+            let arms = case.with_before().arms;
+            for arm in arms.into_iter().filter(|arm| !arm.is_testpmd()) {
                 for mode in [Mode::RunToCompletion, Mode::Staged] {
-                    let text = configuration(case.wiring, arm, mode, &SETTINGS, cpus(), &files());
+                    let text = configuration(wiring, arm, mode, &SETTINGS, cpus(), &files());
                     let config = config::parse(&text, "bench.toml")
                         .unwrap_or_else(|errors| panic!("{errors}\n{text}"));
-                    assert_eq!(config.ports.len(), case.wiring.devices(1, &files()).len());
+                    assert_eq!(config.ports.len(), wiring.devices(1, &files()).len());
                     assert_eq!(config.latency.histograms, arm != Arm::BarewiredPlain);
                     assert_eq!(config.pipeline.burst, 32);
                 }
@@ -405,6 +428,16 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn another_build_is_compared_with_this_one_and_with_the_peer() {
+        let case = all().remove(0).with_before();
+        let of_before = |two: &&Comparison| {
+            two.arm == Arm::BarewiredBefore || two.against == Arm::BarewiredBefore
+        };
+        assert_eq!(case.comparisons.iter().filter(of_before).count(), 2);
+        assert!(all().iter().all(|case| !case.arms.contains(&Arm::BarewiredBefore)));
     }
 
     #[test]

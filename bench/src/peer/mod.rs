@@ -110,7 +110,7 @@ pub fn run(args: &PeerArgs) -> Result<Exit, PeerError> {
 
     let barewired = barewired::find(args.barewired.as_deref());
     let testpmd = testpmd::find(args.testpmd.as_deref());
-    check_programs(&cases, barewired.as_ref(), testpmd.as_ref())?;
+    check_programs(&cases, barewired.as_ref(), args.before.as_ref(), testpmd.as_ref())?;
 
     let (memory, _reserved) = choose_memory(args, &root, &cases)?;
     let cases: Vec<Case> = cases
@@ -158,6 +158,7 @@ pub fn run(args: &PeerArgs) -> Result<Exit, PeerError> {
         dir: dir.path().to_owned(),
         capture,
         barewired,
+        before: args.before.clone(),
         testpmd,
     };
     let amount = amount(args);
@@ -217,6 +218,9 @@ fn choose_cases(args: &PeerArgs) -> Result<(Vec<Case>, Vec<Skipped>), PeerError>
         if !is_wanted {
             continue;
         }
+        if args.before.is_some() {
+            case = case.with_before();
+        }
         if !args.arms.is_empty() {
             case = case.only(&args.arms);
         }
@@ -236,6 +240,7 @@ fn choose_cases(args: &PeerArgs) -> Result<(Vec<Case>, Vec<Skipped>), PeerError>
 fn check_programs(
     cases: &[Case],
     barewired: Option<&PathBuf>,
+    before: Option<&PathBuf>,
     testpmd: Option<&PathBuf>,
 ) -> Result<(), PeerError> {
     let takes_part = |is_testpmd| {
@@ -248,6 +253,9 @@ fn check_programs(
         return Err(PeerError::Usage(
             "there is no barewired next to this program; build it, or say where it is with --barewired".to_owned(),
         ));
+    }
+    if takes_part(false) && before.is_some_and(|file| !file.is_file()) {
+        return Err(PeerError::Usage("there is no program where --before says".to_owned()));
     }
     if takes_part(true) && testpmd.is_none() {
         return Err(PeerError::Usage(

@@ -42,6 +42,8 @@ pub struct Lab {
     pub capture: PathBuf,
     /// barewired's file; `None` when no arm needs it.
     pub barewired: Option<PathBuf>,
+    /// Another build of it, to compare with.
+    pub before: Option<PathBuf>,
     /// testpmd's file; `None` when no arm needs it.
     pub testpmd: Option<PathBuf>,
 }
@@ -163,7 +165,11 @@ impl Running {
             start.command = setup.command().shown();
             Dut::Testpmd(Testpmd::start(&name, &setup, dir, &lab.allowed, &lab.interrupt)?)
         } else {
-            let file = lab.barewired.as_deref().ok_or_else(|| missing("barewired"))?;
+            let file = match arm {
+                Arm::BarewiredBefore => lab.before.as_deref(),
+                _ => lab.barewired.as_deref(),
+            };
+            let file = file.ok_or_else(|| missing("barewired"))?;
             let text = configuration(wiring, arm, lab.mode, &lab.settings, lab.cpus, &files);
             let running = Barewired::start(
                 &name,
