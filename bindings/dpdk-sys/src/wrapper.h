@@ -1,4 +1,5 @@
 /* The one header that bindgen reads. */
+#include <rte_dev.h>
 #include <rte_eal.h>
 #include <rte_errno.h>
 #include <rte_ethdev.h>

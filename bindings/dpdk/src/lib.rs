@@ -19,8 +19,8 @@
 //! ring.
 //!
 //! The crate does not configure devices beyond queues, MTU, receive-side scaling and time stamps;
-//! it has no hot-plug, and it refuses to be a secondary process, because another process could then
-//! do what the types here forbid.
+//! it plugs in and unplugs virtual devices only, and it refuses to be a secondary process, because
+//! another process could then do what the types here forbid.
 //!
 //! ```no_run
 //! use dpdk::{Burst, Eal, Mempool, MempoolConfig, PortConfig, free_burst};
@@ -50,6 +50,7 @@ mod burst;
 mod dynfield;
 mod eal;
 mod error;
+mod hotplug;
 mod log;
 mod mbuf;
 mod mempool;
@@ -65,6 +66,7 @@ pub use burst::{Burst, MAX_BURST, free_burst, total_len};
 pub use dynfield::{DynfieldError, RxTimestamps, Stamps};
 pub use eal::{Eal, EalError};
 pub use error::Errno;
+pub use hotplug::PlugError;
 pub use log::{LogError, LogLevel, log_to, set_log_level, set_log_level_of};
 pub use mbuf::{CopyError, Mbuf, ResizeError, Segments};
 pub use mempool::{HEADROOM, Mempool, MempoolConfig, MempoolError, PoolEmpty};

@@ -44,9 +44,17 @@ pub struct Configured(Settings);
 #[derive(Debug, Clone, Copy)]
 pub struct Started(Settings);
 
-/// Who has a port. In the [`Eal`], by port id, under the port's lock.
+/// A port id. In the [`Eal`], under the port's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum Slot {
+pub(crate) struct Slot {
+    pub(crate) holder: Holder,
+    /// Devices that had this id before: DPDK gives it to another one when one is gone.
+    pub(crate) generation: u32,
+}
+
+/// Who has a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Holder {
     /// Nobody.
     #[default]
     Free,
@@ -68,6 +76,7 @@ enum Stage {
 struct Claim<'eal> {
     eal: &'eal Eal,
     id: u16,
+    generation: u32,
     stage: Stage,
 }
 
@@ -174,10 +183,11 @@ impl<'eal, S> Port<'eal, S> {
     /// A handle for looking at the port from any thread.
     #[must_use]
     pub fn observer(&self) -> PortObserver<'eal> {
-        PortObserver::new(self.claim.eal, self.claim.id)
+        PortObserver::new(self.claim.eal, self.claim.id, self.claim.generation)
     }
 
-    /// Closes the device; it can not be found again in this process.
+    /// Closes the device; it can not be found again, unless it is virtual and plugged in again
+    /// ([`Eal::unplug`], [`Eal::plug`]).
     ///
     /// # Errors
     /// What the driver says. The port is closed all the same.
@@ -197,10 +207,10 @@ impl<'eal> Port<'eal, Found> {
         };
         let id = id.ok_or_else(not_found)?;
         let mut slot = eal.slot(id);
-        match *slot {
-            Slot::Free => {}
-            Slot::Claimed => return Err(PortError::Claimed { name: name.to_owned() }),
-            Slot::Closed => {
+        match slot.holder {
+            Holder::Free => {}
+            Holder::Claimed => return Err(PortError::Claimed { name: name.to_owned() }),
+            Holder::Closed => {
                 drop(slot);
                 return Err(not_found());
             }
@@ -213,9 +223,10 @@ impl<'eal> Port<'eal, Found> {
             let owner = crate::error::text_of(&owner.name);
             return Err(PortError::Owned { name: name.to_owned(), owner });
         }
-        *slot = Slot::Claimed;
+        slot.holder = Holder::Claimed;
+        let generation = slot.generation;
         drop(slot);
-        Ok(Self { claim: Claim { eal, id, stage: Stage::Found }, state: Found(()) })
+        Ok(Self { claim: Claim { eal, id, generation, stage: Stage::Found }, state: Found(()) })
     }
 
     /// Sets the port up: offloads, queues in memory of the port's NUMA node, MTU. `pool_of` says
@@ -392,13 +403,13 @@ impl<'eal> Claim<'eal> {
         // "Close a stopped Ethernet device." A failed stop is not a reason to keep the device.
         let stopped = if self.stage == Stage::Started { self.stop() } else { Ok(()) };
         let mut slot = self.eal.slot(self.id);
-        if *slot == Slot::Closed {
+        if slot.holder == Holder::Closed {
             return stopped;
         }
         // Closing clears the name, which others may be looking for.
         let _control = self.eal.control();
         let name = port_name(self.id);
-        *slot = Slot::Closed;
+        slot.holder = Holder::Closed;
         self.stage = Stage::Found;
         // SAFETY: the port is claimed and stopped; nobody reaches it any more, since its slot says
         // that it is closed.
@@ -417,14 +428,14 @@ impl Drop for Claim<'_> {
             let _failed = self.close();
         }
         let mut slot = self.eal.slot(self.id);
-        if *slot == Slot::Claimed {
-            *slot = Slot::Free;
+        if slot.holder == Holder::Claimed {
+            slot.holder = Holder::Free;
         }
     }
 }
 
 /// The port of that name.
-fn find(name: &str) -> Option<u16> {
+pub(crate) fn find(name: &str) -> Option<u16> {
     let name = c_string(name)?;
     let mut id = 0;
     // SAFETY: the name is terminated, and the pointer is to a live variable.

@@ -11,7 +11,7 @@ use dpdk_sys as c;
 
 use crate::eal::{Eal, port_name};
 use crate::error::{Errno, text_of};
-use crate::port::{PortError, Slot};
+use crate::port::{Holder, PortError, Slot};
 
 /// A view of one port: a handle, to be copied freely.
 ///
@@ -26,6 +26,8 @@ use crate::port::{PortError, Slot};
 pub struct PortObserver<'eal> {
     eal: &'eal Eal,
     id: u16,
+    /// Of the id: another device may have it by now.
+    generation: u32,
 }
 
 /// What a port counted since it was probed, or since its statistics were reset (`struct
@@ -73,8 +75,8 @@ pub struct Link {
 }
 
 impl<'eal> PortObserver<'eal> {
-    pub(crate) fn new(eal: &'eal Eal, id: u16) -> Self {
-        Self { eal, id }
+    pub(crate) fn new(eal: &'eal Eal, id: u16, generation: u32) -> Self {
+        Self { eal, id, generation }
     }
 
     /// Id of the port.
@@ -186,7 +188,8 @@ impl<'eal> PortObserver<'eal> {
     /// The port's lock, if the port is still there.
     fn open(&self) -> Result<MutexGuard<'eal, Slot>, PortError> {
         let slot = self.eal.slot(self.id);
-        if *slot == Slot::Closed { Err(PortError::Closed { id: self.id }) } else { Ok(slot) }
+        let is_gone = slot.holder == Holder::Closed || slot.generation != self.generation;
+        if is_gone { Err(PortError::Closed { id: self.id }) } else { Ok(slot) }
     }
 
     fn check(&self, action: &'static str, answer: i32) -> Result<(), PortError> {

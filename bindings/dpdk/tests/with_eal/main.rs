@@ -8,6 +8,7 @@
 
 mod eal;
 mod frames;
+mod hotplug;
 mod ports;
 mod support;
 mod traffic;
