@@ -106,7 +106,7 @@ impl Intent {
     /// [`IntentError::BuiltIn`], which is our mistake.
     pub fn without_config(facts: &Facts) -> Result<Self, IntentError> {
         let config =
-            config::parse("the built-in configuration", BUILT_IN).map_err(IntentError::BuiltIn)?;
+            config::parse(BUILT_IN, "built-in configuration").map_err(IntentError::BuiltIn)?;
         let mut intent = Self::new(&config, facts);
         intent.data.clear();
         Ok(intent)

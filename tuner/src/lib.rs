@@ -32,6 +32,7 @@ mod fact;
 pub mod facts;
 mod finding;
 mod intent;
+pub mod plan;
 pub mod report;
 mod source;
 
