@@ -96,6 +96,21 @@ pub fn new(capacity: usize) -> (StallLog, StallReader) {
     (StallLog(Arc::clone(&shared)), StallReader(shared))
 }
 
+/// A log that goes on from another one, whose writer is gone: it remembers the same stalls, as far as there is room, and
+/// counts on.
+#[must_use]
+pub fn continued(capacity: usize, from: &StallReader) -> (StallLog, StallReader) {
+    let (mut log, reader) = new(capacity);
+    // All of them, since nobody writes any more.
+    let read = from.read(0);
+    let first = read.stalls.first().map_or(read.next, |stall| stall.sequence);
+    log.0.written.store(first, Relaxed);
+    for stall in read.stalls {
+        log.push(stall);
+    }
+    (log, reader)
+}
+
 impl Shared {
     #[expect(clippy::cast_possible_truncation, reason = "the remainder is below a usize")]
     fn slot(&self, number: u64) -> &Slot {

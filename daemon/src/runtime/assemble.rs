@@ -11,7 +11,7 @@ use super::{RunError, ring_view, worker_view};
 use crate::{
     plan::{Plan, Role},
     state::{PortView, State},
-    worker::{self, Meter, Orders, Packet, Program, RxPort, TxPort, Work, Worker},
+    worker::{self, Earlier, Meter, Orders, Packet, Program, RxPort, TxPort, Work, Worker},
 };
 
 /// A worker, and the way to tell it something.
@@ -76,6 +76,7 @@ pub(super) fn workers<'port, 'eal>(
         rx.push(queues.rx.into_iter().map(Some).collect());
         tx.push(queues.tx.into_iter().map(Some).collect());
     }
+    let since = linux::clock::ticks();
     let mut ends = Ends { producers: Vec::new(), consumers: Vec::new() };
     for ring in &plan.rings {
         let (producer, consumer) = ring::channel(Capacity::new(ring.capacity)?);
@@ -88,8 +89,13 @@ pub(super) fn workers<'port, 'eal>(
     for (index, planned) in plan.workers.iter().enumerate() {
         let (program, stages) =
             program(state, &state.config, planned.role, &StageCounterSet::default())?;
-        let (meter, readers) =
-            Meter::new(index, plan.ports.len(), &state.config.latency, program.stall_ticks);
+        let (meter, readers) = Meter::new(
+            index,
+            plan.ports.len(),
+            &state.config.latency,
+            program.stall_ticks,
+            &Earlier::default(),
+        );
         let (orders, desk) = worker::channel();
         orders.program(program);
         let work = work(plan, index, planned.role, stamps, &mut ends);
@@ -106,7 +112,7 @@ pub(super) fn workers<'port, 'eal>(
         let receives = (planned.rx.iter())
             .filter_map(|queue| {
                 let taken = rx[queue.port][usize::from(queue.queue)].take()?;
-                Some(RxPort { queue: taken, port: queue.port, bound: 0 })
+                Some(RxPort { queue: taken, port: queue.port, bound: since })
             })
             .collect();
         let worker = Worker {

@@ -32,20 +32,36 @@ pub(crate) struct Readers {
     pub(crate) stalls: StallReader,
 }
 
+/// What a worker of the same number measured that has ended.
+#[derive(Debug, Default)]
+pub(crate) struct Earlier<'a> {
+    pub(crate) stalls: Option<&'a StallReader>,
+    /// By port.
+    pub(crate) latency: Vec<Option<&'a LatencyView>>,
+}
+
 impl Meter {
-    /// For worker number `worker` and so many ports.
+    /// For worker number `worker` and so many ports. Stalls and latency go on from `earlier`; the counters begin anew.
     pub(crate) fn new(
         worker: usize,
         ports: usize,
         settings: &config::Latency,
         stall_ticks: u64,
+        earlier: &Earlier<'_>,
     ) -> (Self, Readers) {
         let (counters, counters_reader) = counters::new(ports);
-        let (stalls, stalls_reader) = stalls::new(settings.stall_log);
+        let (stalls, stalls_reader) = match earlier.stalls {
+            Some(stalls) => stalls::continued(settings.stall_log, stalls),
+            None => stalls::new(settings.stall_log),
+        };
         let (mut latency, mut views) = (Vec::new(), Vec::new());
-        for _ in 0..ports {
-            let (residence, residence_reader) = histogram::new();
-            let (bound, bound_reader) = histogram::new();
+        for port in 0..ports {
+            let before = earlier.latency.get(port).copied().flatten();
+            let go_on = |reader: Option<&histogram::Reader>| {
+                reader.map_or_else(histogram::new, histogram::continued)
+            };
+            let (residence, residence_reader) = go_on(before.map(|view| &view.residence));
+            let (bound, bound_reader) = go_on(before.map(|view| &view.bound));
             latency.push(Latency { residence, bound });
             views.push(LatencyView { residence: residence_reader, bound: bound_reader });
         }

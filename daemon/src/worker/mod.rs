@@ -20,7 +20,7 @@ use std::sync::{
 
 use dpdk::{Eal, Mbuf, RxQueue, Stamps};
 
-pub(crate) use meter::{Meter, Readers};
+pub(crate) use meter::{Earlier, Meter, Readers};
 pub(crate) use orders::{Desk, Orders, Phase, Program, channel};
 pub(crate) use tx::TxPort;
 
@@ -52,7 +52,8 @@ pub(crate) struct RxPort<'port, 'eal> {
     pub(crate) queue: RxQueue<'port, 'eal>,
     /// Index of its port.
     pub(crate) port: usize,
-    /// The last moment at which no frame that is still to come can have been waiting.
+    /// The last moment at which no frame that is still to come can have been waiting; at first, when the port started or
+    /// was last polled by another worker.
     pub(crate) bound: u64,
 }
 

@@ -23,9 +23,6 @@ pub(super) fn spread(worker: Worker<'_, '_>) {
     desk.read(|new| std::mem::swap(new, &mut program));
     meter.stall_ticks = program.stall_ticks;
     let mut now = ticks();
-    for queue in &mut rx {
-        queue.bound = now;
-    }
     loop {
         if desk.is_new() {
             desk.read(|new| std::mem::swap(new, &mut program));

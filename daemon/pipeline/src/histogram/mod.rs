@@ -79,6 +79,23 @@ pub fn new() -> (Recorder, Reader) {
     (Recorder(Arc::clone(&cells)), Reader(cells))
 }
 
+/// A histogram that goes on from what another one has recorded, whose recorder is gone: the same cells would not do, for
+/// nobody but a recorder knows that it is the only one.
+#[must_use]
+pub fn continued(from: &Reader) -> (Recorder, Reader) {
+    let Cells { buckets, extremes } = &*from.0;
+    let copy = |cell: &AtomicU64| AtomicU64::new(cell.load(Relaxed));
+    let cells = Arc::new(Cells {
+        buckets: buckets.iter().map(copy).collect(),
+        extremes: CachePadded::new(Extremes {
+            max: copy(&extremes.max),
+            sum: copy(&extremes.sum),
+            saturated: copy(&extremes.saturated),
+        }),
+    });
+    (Recorder(Arc::clone(&cells)), Reader(cells))
+}
+
 impl Recorder {
     /// Counts `n` durations of `ticks` each. Some nanoseconds, whatever `n` is.
     #[inline]

@@ -74,6 +74,22 @@ proptest! {
 }
 
 #[test]
+fn a_continued_histogram_has_everything_of_the_one_before_which_stays_as_it_is() {
+    let (mut first, before) = new();
+    first.record_n(1_000, 5);
+    first.record_n(scale::LARGEST + 1, 1);
+    drop(first);
+    let (mut second, after) = continued(&before);
+    assert_eq!(after.snapshot(), before.snapshot());
+    second.record_n(7, 2);
+    let alone = recorded(&[7, 7]);
+    let mut both = before.snapshot();
+    both.merge(&alone);
+    assert_eq!(after.snapshot(), both);
+    assert_eq!(before.snapshot().count(), 6);
+}
+
+#[test]
 fn recording_n_is_recording_n_times() {
     let (mut recorder, reader) = new();
     recorder.record_n(1_234, 64);

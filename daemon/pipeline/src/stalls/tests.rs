@@ -17,6 +17,25 @@ fn stall(number: u64) -> Stall {
     }
 }
 
+#[test]
+fn a_continued_log_remembers_what_it_has_room_for_and_counts_on() {
+    for (capacity, kept) in [(8, 5_u64), (2, 2)] {
+        let (mut first, before) = new(5);
+        (0..9).for_each(|number| first.push(stall(number)));
+        drop(first);
+        let (mut second, after) = continued(capacity, &before);
+        assert_eq!(after.count(), 9);
+        second.push(stall(9));
+        let read = after.read(0);
+        let oldest = 10 - (kept + 1).min(capacity as u64);
+        assert_eq!(read.stalls, (oldest..10).map(stall).collect::<Vec<_>>());
+        assert_eq!((read.lost, read.next), (oldest, 10));
+        assert_eq!(after.read(9).stalls, [stall(9)]);
+    }
+    let (_, empty) = new(4);
+    assert_eq!(continued(4, &empty).1.count(), 0);
+}
+
 proptest! {
     #[test]
     fn a_reader_gets_the_last_ones_in_order_and_the_number_of_the_others(
