@@ -11,7 +11,7 @@ use std::{
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
-use crate::{Exit, Facts, Intent, Source, exit};
+use crate::{Exit, Facts, Intent, Source, capture::CaptureError, exit};
 
 /// Takes a server from stock to one on which a poll-mode worker is left alone, and back.
 #[derive(Debug, Parser)]
@@ -29,6 +29,9 @@ pub(crate) struct Common {
     /// Look at the machine whose files are below this directory instead of this one.
     #[arg(long, global = true, value_name = "DIR", default_value = "/")]
     pub(crate) root: PathBuf,
+    /// Look at the machine in this archive, which `facts --capture` made.
+    #[arg(long, global = true, value_name = "X.tar", conflicts_with = "root")]
+    pub(crate) snapshot: Option<PathBuf>,
     /// The configuration that the daemon runs with; without one, what fits this machine.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
@@ -83,6 +86,9 @@ pub(crate) enum Failure {
     /// The machine's directory can not be opened.
     #[error(transparent)]
     Root(#[from] linux::ReadError),
+    /// A captured machine can not be read or written.
+    #[error(transparent)]
+    Capture(#[from] crate::capture::CaptureError),
     /// The configuration file is wrong.
     #[error("{0}")]
     Config(config::Errors),
@@ -103,7 +109,8 @@ pub(crate) enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
-            Self::Root(_) | Self::Config(_) | Self::Usage(_) => Exit::Usage,
+            Self::Capture(CaptureError::Write { .. }) => Exit::Internal,
+            Self::Root(_) | Self::Capture(_) | Self::Config(_) | Self::Usage(_) => Exit::Usage,
             Self::Intent(_) | Self::Json(_) => Exit::Internal,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
             Self::Output(_) => Exit::Internal,
@@ -114,7 +121,10 @@ impl Failure {
 impl Session<'_> {
     /// The machine that was asked about.
     pub(crate) fn source(&self) -> Result<Source, Failure> {
-        Ok(Source::at(&self.common.root)?)
+        match &self.common.snapshot {
+            Some(archive) => Ok(Source::snapshot(archive)?),
+            None => Ok(Source::at(&self.common.root)?),
+        }
     }
 
     /// What it is to be tuned for.

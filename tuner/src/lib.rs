@@ -24,6 +24,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod capture;
 pub mod change;
 pub mod checks;
 pub mod commands;

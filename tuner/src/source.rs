@@ -1,12 +1,19 @@
 //! Where facts come from: the machine, or a copy of what it said.
 
-use std::{path::PathBuf, str::FromStr};
+use std::{
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
 
 use config::CpuSet;
 use linux::{ReadError, Root, Seen};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::Fact;
+use crate::{
+    Fact,
+    capture::{self, CaptureError},
+};
 
 /// The machine, or a captured one.
 ///
@@ -16,6 +23,8 @@ use crate::Fact;
 #[derive(Debug, Clone)]
 pub struct Source {
     root: Root,
+    /// The unpacked archive that `root` is in, which goes when nobody looks any more.
+    _unpacked: Option<Arc<tempfile::TempDir>>,
 }
 
 /// Where the answers that are not files of the machine are kept in a capture.
@@ -64,21 +73,36 @@ impl Source {
     /// # Errors
     /// [`ReadError`] when `/` can not be opened.
     pub fn system() -> Result<Self, ReadError> {
-        Ok(Self { root: Root::system()?.remembering() })
+        Ok(Self::of(Root::system()?.remembering()))
     }
 
     /// A machine whose files are below `dir`: a fixture, a chroot, an unpacked capture.
     ///
     /// # Errors
-    /// [`ReadError`] when `dir` is not a directory that can be opened.
-    pub fn at(dir: impl Into<PathBuf>) -> Result<Self, ReadError> {
-        Ok(Self { root: Root::at(dir)?.remembering() })
+    /// [`CaptureError`] when `dir` can not be opened, or is a capture whose manifest is wrong.
+    pub fn at(dir: impl Into<PathBuf>) -> Result<Self, CaptureError> {
+        let dir = dir.into();
+        let root = Root::at(&dir)
+            .map_err(|error| CaptureError::NotACapture { path: dir, why: error.to_string() })?;
+        Ok(Self::of(capture::open_folder(root)?.remembering()))
+    }
+
+    /// The machine in an archive.
+    ///
+    /// # Errors
+    /// [`CaptureError`]
+    pub fn snapshot(archive: &Path) -> Result<Self, CaptureError> {
+        let folder = tempfile::tempdir()
+            .map_err(|source| CaptureError::Write { path: std::env::temp_dir(), source })?;
+        capture::unpack(archive, folder.path())?;
+        let source = Self::at(folder.path())?;
+        Ok(Self { _unpacked: Some(Arc::new(folder)), ..source })
     }
 
     /// A machine whose files are read through `root`, which should [remember](Root::remembering).
     #[must_use]
     pub fn of(root: Root) -> Self {
-        Self { root }
+        Self { root, _unpacked: None }
     }
 
     /// Is it the machine this program runs on?

@@ -162,6 +162,12 @@ impl Root {
         Self { seen: Some(Arc::default()), ..self }
     }
 
+    /// The same directory, but nothing is remembered any more.
+    #[must_use]
+    pub fn forgetting(self) -> Self {
+        Self { seen: None, ..self }
+    }
+
     /// The same directory, in which these paths (without a slash in front) answer with a reason instead: a machine that
     /// was saved by somebody who could not read them.
     #[must_use]
