@@ -61,10 +61,11 @@ impl Facts {
     /// Reads everything; what can not be read is unknown, with the reason.
     #[must_use]
     pub fn read(source: &Source) -> Self {
-        let machine = match linux::topology::discover(source.root()) {
+        // Not files alone: hwloc asks the processor as well. Its answer on the real machine is part of a capture.
+        let machine = source.ask_or_read("machine", |root| match linux::topology::discover(root) {
             Ok(machine) => Fact::Is(machine),
             Err(error) => Fact::unknown(error.to_string()),
-        };
+        });
         Self {
             system: system::System::read(source),
             topology: topology::Topology::read(source, machine.value()),

@@ -199,15 +199,31 @@ impl Source {
             }
             return answer;
         }
-        match self.root.text_up_to(&path, ANSWER) {
+        self.answer(&path)
+            .unwrap_or_else(|| Fact::unknown("this was not asked when the machine was captured"))
+    }
+
+    /// The same for a question that the machine's files can answer as well, where nobody asked then: a fixture.
+    pub fn ask_or_read<T: Serialize + DeserializeOwned>(
+        &self,
+        name: &str,
+        read: impl FnOnce(&Root) -> Fact<T>,
+    ) -> Fact<T> {
+        if self.is_live() {
+            return self.ask(name, || read(&self.root));
+        }
+        self.answer(&format!("{ASKED}/{name}.json")).unwrap_or_else(|| read(&self.root))
+    }
+
+    /// What the captured machine answered; nothing when it was not asked.
+    fn answer<T: DeserializeOwned>(&self, path: &str) -> Option<Fact<T>> {
+        Some(match self.root.text_up_to(path, ANSWER) {
             Ok(text) => serde_json::from_str(&text).unwrap_or_else(|error| {
                 Fact::unknown(format!("{path} of the captured machine is not an answer: {error}"))
             }),
-            Err(error) if error.is_missing() => {
-                Fact::unknown("this was not asked when the machine was captured")
-            }
+            Err(error) if error.is_missing() => return None,
             Err(error) => Fact::unknown(error.to_string()),
-        }
+        })
     }
 }
 
