@@ -3,6 +3,8 @@
 //! Sources: `/proc/interrupts` as written by `kernel/irq/proc.c` and `arch/*/kernel/irq.c`,
 //! `Documentation/core-api/irq/irq-affinity.rst` of Linux 6.18.
 
+use std::collections::HashMap;
+
 use config::{CpuId, CpuSet};
 
 use crate::{Known, ReadError, Root, text};
@@ -77,23 +79,25 @@ impl Interrupts {
     /// What happened since `earlier`. Rows that are new count from zero; columns are matched by CPU.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
+        let old_rows: HashMap<&str, &Row> =
+            earlier.rows.iter().map(|row| (row.label.as_str(), row)).collect();
+        let old_columns: HashMap<CpuId, usize> =
+            earlier.cpus.iter().enumerate().map(|(column, &cpu)| (cpu, column)).collect();
+        // Where each of today's columns was.
+        let columns: Vec<Option<usize>> =
+            self.cpus.iter().map(|cpu| old_columns.get(cpu).copied()).collect();
         let rows = self.rows.iter().map(|row| {
-            let before = earlier.rows.iter().find(|old| old.label == row.label);
+            let before = old_rows.get(row.label.as_str());
+            let is_by_cpu = row.counts.len() == self.cpus.len()
+                && before.is_some_and(|old| old.counts.len() == earlier.cpus.len());
             let old_count = |index: usize| {
-                let before = before?;
-                if before.counts.len() != earlier.cpus.len() || row.counts.len() != self.cpus.len()
-                {
-                    return before.counts.get(index);
-                }
-                let cpu = self.cpus.get(index)?;
-                before.counts.get(earlier.cpus.iter().position(|id| id == cpu)?)
+                let column = if is_by_cpu { columns.get(index).copied().flatten()? } else { index };
+                before?.counts.get(column).copied()
             };
             // A CPU that was off and on again begins at zero, as does a 32-bit counter that ran over.
             let counts = row.counts.iter().enumerate();
-            let counts = counts.map(|(index, &now)| {
-                let before = old_count(index).copied().unwrap_or(0);
-                now.checked_sub(before).unwrap_or(now)
-            });
+            let counts =
+                counts.map(|(i, &now)| now.checked_sub(old_count(i).unwrap_or(0)).unwrap_or(now));
             Row { counts: counts.collect(), ..row.clone() }
         });
         Self { cpus: self.cpus.clone(), rows: rows.collect() }

@@ -24,6 +24,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod activity;
 pub mod clock;
 pub mod cmdline;
 pub mod cpu;
@@ -36,6 +37,7 @@ pub mod net;
 pub mod numa;
 pub mod pci;
 mod root;
+pub mod task;
 mod text;
 pub mod thread;
 pub mod topology;
