@@ -129,6 +129,12 @@ impl Source {
         self.root.text(path).into()
     }
 
+    /// The first `limit` bytes of a file that need not be text.
+    #[must_use]
+    pub fn binary(&self, path: &str, limit: usize) -> Fact<Vec<u8>> {
+        self.root.binary(path, limit).into()
+    }
+
     /// What a file says, read by [`FromStr`]; `expected` describes it in the reason ("a number").
     #[must_use]
     pub fn parse<T: FromStr>(&self, path: &str, expected: &'static str) -> Fact<T> {

@@ -234,6 +234,14 @@ impl Root {
         self.as_text(path, bytes)
     }
 
+    /// The first `limit` bytes of a file that need not be text: a PCI function's configuration space, an EFI variable.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub fn binary(&self, path: &str, limit: usize) -> Result<Vec<u8>, ReadError> {
+        self.bytes(path, limit)
+    }
+
     /// What a file says, read by [`FromStr`]; `expected` describes it in errors ("a number").
     ///
     /// # Errors
