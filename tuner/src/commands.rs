@@ -2,6 +2,7 @@
 
 mod analyze;
 mod facts;
+mod schema;
 
 use std::{
     ffi::OsString,
@@ -57,6 +58,8 @@ enum Command {
     Facts(facts::Args),
     /// Say what is good and what is not, why, and what would mend it.
     Analyze(analyze::Args),
+    /// Print the JSON Schema of what `analyze --json` answers.
+    Schema(schema::Args),
 }
 
 /// What is around the process; the library asks for nothing itself.
@@ -135,6 +138,12 @@ impl Session<'_> {
         }
     }
 
+    /// Answers in JSON.
+    pub(crate) fn json(&mut self, answer: &impl serde::Serialize) -> Result<(), Failure> {
+        serde_json::to_writer_pretty(&mut *self.out, answer)?;
+        Ok(writeln!(self.out)?)
+    }
+
     /// Are colours wanted on standard output?
     pub(crate) fn has_color(&self) -> bool {
         match self.common.color {
@@ -166,6 +175,7 @@ pub fn run(
     let done = match cli.command {
         Command::Facts(args) => facts::run(&args, &mut session),
         Command::Analyze(args) => analyze::run(&args, &mut session),
+        Command::Schema(args) => schema::run(&args, &mut session),
     };
     match done {
         Ok(exit) => exit,

@@ -9,7 +9,18 @@ use serde::{Deserialize, Serialize};
 use crate::{Fact, Facts};
 
 /// What matters most.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[derive(
+    Debug,
+    Clone,
+    Copy,
+    PartialEq,
+    Eq,
+    Default,
+    Serialize,
+    Deserialize,
+    schemars::JsonSchema,
+    clap::ValueEnum,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Profile {
     /// The tail: whatever disturbs a worker goes, power is no object.

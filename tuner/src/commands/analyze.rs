@@ -1,5 +1,7 @@
 //! `barewire-tune analyze`
 
+use clap::ValueEnum;
+
 use super::{Failure, Session};
 use crate::{Exit, Facts, Finding, Section, checks, report};
 
@@ -12,24 +14,97 @@ pub(super) struct Args {
     /// Only these parts of the report.
     #[arg(long, value_enum, value_delimiter = ',')]
     section: Vec<Section>,
+    /// In which notation to answer.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The same as `--format json`.
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Say on a page why a check matters, and look at nothing.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["id", "section", "format", "json"])]
+    explain: Option<String>,
+}
+
+/// In which notation to answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// For people.
+    Text,
+    /// For programs; `barewire-tune schema` describes it.
+    Json,
+    /// For CI servers.
+    Junit,
+    /// For code-scanning services: SARIF 2.1.0.
+    Sarif,
+    /// For Prometheus' text collector.
+    Prom,
+    /// For a browser: one page that needs nothing else.
+    Html,
 }
 
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
-    let wrong = args.id.iter().find(|id| checks::all().all(|check| check.id != **id));
-    if let Some(id) = wrong {
-        return Err(Failure::Usage(format!("there is no check called {id:?}")));
+    for id in args.id.iter().chain(&args.explain) {
+        check(id)?;
+    }
+    if let Some(id) = &args.explain {
+        return explain(check(id)?, session);
     }
     let source = session.source()?;
     let facts = Facts::read(&source);
     let intent = session.intent(&facts)?;
     let mut findings = checks::run(&checks::Context::new(&facts, &intent));
     findings.retain(|finding| is_wanted(args, finding));
+    let report = report::Report::new(&findings, &intent);
     let has_color = session.has_color();
-    report::text::write(&findings, has_color, session.out)?;
+    match if args.json { Format::Json } else { args.format } {
+        Format::Text => report::text::write(&report, has_color, session.out)?,
+        Format::Json => session.json(&report)?,
+        Format::Junit => report::junit::write(&report, session.out)?,
+        Format::Sarif => report::sarif::write(&report, session.out)?,
+        Format::Prom => report::prometheus::write(&report, session.out)?,
+        Format::Html => report::html::write(&report, session.out)?,
+    }
     Ok(Exit::Success)
 }
 
+/// The check of that name, or a hint at one that is written alike.
+fn check(id: &str) -> Result<&'static checks::Check, Failure> {
+    checks::all().find(|check| check.id.eq_ignore_ascii_case(id)).ok_or_else(|| {
+        let near = checks::all()
+            .map(|check| (strsim::damerau_levenshtein(check.id, &id.to_uppercase()), check.id))
+            .min()
+            .filter(|(distance, _)| *distance <= 2);
+        let hint = near.map(|(_, near)| format!("; did you mean {near}?")).unwrap_or_default();
+        Failure::Usage(format!("there is no check called {id:?}{hint}"))
+    })
+}
+
 fn is_wanted(args: &Args, finding: &Finding) -> bool {
-    (args.id.is_empty() || args.id.iter().any(|id| id == finding.id))
+    (args.id.is_empty() || args.id.iter().any(|id| id.eq_ignore_ascii_case(finding.id)))
         && (args.section.is_empty() || args.section.contains(&finding.section))
+}
+
+fn explain(check: &checks::Check, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let out = &mut *session.out;
+    writeln!(out, "{} {} ({})\n\n{}.", check.id, check.title, check.section.title(), check.why)?;
+    for paragraph in check.explain.split("\n\n") {
+        writeln!(out, "\n{}", textwrap::fill(paragraph, 100))?;
+    }
+    if check.is_contested {
+        writeln!(
+            out,
+            "\nExperts disagree about this one: only a measurement on this host may decide."
+        )?;
+    }
+    if check.is_proposed {
+        writeln!(out, "\nThe thresholds are our proposal, not somebody's published number.")?;
+    }
+    if !check.cost.is_empty() {
+        writeln!(out, "\nWhat mending it costs: {}.", check.cost)?;
+    }
+    writeln!(out, "\nSources:")?;
+    for source in check.sources {
+        writeln!(out, "  {source}")?;
+    }
+    Ok(Exit::Success)
 }

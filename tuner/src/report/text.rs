@@ -1,33 +1,105 @@
-//! For people: one line a finding, by section.
+//! For people: one line a finding, by section, with what to do below what is not good.
 
 use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use crate::{Finding, Section, Verdict};
+use super::{Entry, Group, Report};
+use crate::{Section, Verdict};
 
-/// Writes the findings, section by section.
+/// How many lines of detail a finding shows; the JSON has them all.
+const DETAILS: usize = 8;
+
+/// Writes a report.
 ///
 /// # Errors
 /// What `out` answers.
-pub fn write(findings: &[Finding], has_color: bool, out: &mut dyn Write) -> io::Result<()> {
+pub fn write(report: &Report, has_color: bool, out: &mut dyn Write) -> io::Result<()> {
+    let bold = if has_color { Style::new().bold() } else { Style::new() };
+    about(report, out)?;
     let mut section: Option<Section> = None;
-    let mut sorted: Vec<&Finding> = findings.iter().collect();
-    sorted.sort_by_key(|finding| finding.section);
-    for finding in sorted {
-        if section != Some(finding.section) {
-            section = Some(finding.section);
-            writeln!(out, "\n{}", finding.section.title())?;
+    for entry in &report.findings {
+        if section != Some(entry.section) {
+            section = Some(entry.section);
+            writeln!(out, "\n{bold}{}{bold:#}", entry.section.title())?;
         }
-        let style = if has_color { style(finding.verdict) } else { Style::new() };
-        let Finding { id, verdict, title, seen, .. } = finding;
-        writeln!(out, "  {style}{verdict:<7}{style:#} {id:<8} {title}: {seen}")?;
+        finding(entry, has_color, out)?;
+    }
+    let mut group: Option<Group> = None;
+    for recommendation in &report.recommendations {
+        if group != Some(recommendation.group) {
+            group = Some(recommendation.group);
+            writeln!(
+                out,
+                "\n{bold}{}{bold:#}, the most effective first",
+                recommendation.group.title()
+            )?;
+        }
+        writeln!(out, "  {:<8} {}", recommendation.id, recommendation.text)?;
+    }
+    let counts: Vec<String> = Verdict::ALL
+        .into_iter()
+        .map(|verdict| {
+            let style = style(verdict, has_color);
+            format!("{style}{} {verdict}{style:#}", report.count(verdict))
+        })
+        .collect();
+    writeln!(out, "\n{} checks: {}", report.findings.len(), counts.join(", "))
+}
+
+fn about(report: &Report, out: &mut dyn Write) -> io::Result<()> {
+    let about = &report.machine;
+    match (&about.workers, &about.housekeeping, &about.undecided) {
+        (Some(workers), Some(housekeeping), _) => {
+            writeln!(out, "workers on CPU {workers}, everything else on CPU {housekeeping}")
+        }
+        (_, _, Some(why)) => writeln!(out, "no workers can be placed on this machine: {why}"),
+        _ => Ok(()),
+    }
+}
+
+fn finding(entry: &Entry, has_color: bool, out: &mut dyn Write) -> io::Result<()> {
+    let style = style(entry.verdict, has_color);
+    let Entry { id, verdict, title, seen, .. } = entry;
+    write!(out, "  {style}{verdict:<7}{style:#} {id:<8} {title}: {seen}")?;
+    if entry.is_open() && !entry.wanted.is_empty() {
+        write!(out, " (wanted: {})", entry.wanted)?;
+    }
+    if entry.is_open() && entry.is_proposed {
+        write!(out, " (threshold: proposed)")?;
+    }
+    writeln!(out)?;
+    if !entry.is_open() {
+        return Ok(());
+    }
+    let margin = " ".repeat(19);
+    for line in entry.details.iter().take(DETAILS) {
+        writeln!(out, "{margin}{line}")?;
+    }
+    if entry.details.len() > DETAILS {
+        writeln!(out, "{margin}and {} more (--json has them)", entry.details.len() - DETAILS)?;
+    }
+    writeln!(out, "{margin}{}", entry.why)?;
+    if entry.is_contested {
+        writeln!(out, "{margin}contested: measure it on this host before you change it")?;
+    }
+    for command in &entry.commands {
+        writeln!(out, "{margin}fix: {command}")?;
+    }
+    if let Some(advice) = &entry.advice {
+        writeln!(out, "{margin}do: {advice}")?;
+    }
+    if !entry.commands.is_empty() {
+        writeln!(out, "{margin}({})", entry.price())?;
     }
     Ok(())
 }
 
 /// The colour of a verdict.
-pub(crate) fn style(verdict: Verdict) -> Style {
+fn style(verdict: Verdict, has_color: bool) -> Style {
+    if !has_color {
+        return Style::new();
+    }
     let color = match verdict {
         Verdict::Good => AnsiColor::Green,
         Verdict::Warn => AnsiColor::Yellow,

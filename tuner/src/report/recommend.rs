@@ -1,0 +1,93 @@
+//! What to do first.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Finding, Section, Verdict};
+
+use super::Recommendation;
+
+/// Who can do it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// The tuner, or a shell.
+    Host,
+    /// The program that polls: its configuration, its unit.
+    Application,
+    /// Somebody with the firmware's menus, or a screwdriver.
+    Hardware,
+}
+
+impl Group {
+    /// The heading of a report.
+    #[must_use]
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Host => "High-priority actions",
+            Self::Application => "The application",
+            Self::Hardware => "Hardware and firmware",
+        }
+    }
+
+    fn of(finding: &Finding) -> Self {
+        let is_the_programs = finding.section == Section::Process
+            || matches!(
+                finding.id,
+                "ISO-15" | "ISO-16" | "ISO-17" | "ISO-22" | "MEM-16" | "MEM-17"
+            );
+        match (is_the_programs, finding.fix.is_empty()) {
+            (true, _) => Self::Application,
+            (false, false) => Self::Host,
+            (false, true) => Self::Hardware,
+        }
+    }
+}
+
+/// What does most for the tail, first. The order is what was measured or reported elsewhere: interrupts on polling cores
+/// (a receive-loss factor of about 7,000 at 100 GbE), then what else is scheduled there, then cores that sleep or slow
+/// down, then memory that is far away. What is not named comes after, by verdict and section.
+const FIRST: &[&str] = &[
+    "NIC-00", "VFIO-04", "RAS-01", "ISO-17", "ISO-18", // may hang or break the machine
+    "MEAS-01", "IRQ-01", "IRQ-02", "IRQ-08", "IRQ-04", "ISO-09", "ISO-10", "RPS-01",
+    "RPS-02", // interrupts
+    "ISO-01", "ISO-02", "ISO-14", "TOPO-03", "TOPO-07", "ISO-03", "ISO-12", "ISO-11",
+    "ISO-13", // others
+    "CST-01", "CST-02", "CST-03", "PWR-01", "PWR-08", "PWR-07", "PWR-05",
+    "PWR-02", // sleep and speed
+    "TOPO-04", "MEM-01", "MEM-08", "MEM-11", "MEM-13", // memory
+    "WD-01", "CLK-01", "CLK-02", "FW-02", "FW-04", "PCI-01",
+];
+
+/// What to do about findings, the most effective first, group by group.
+pub(super) fn all(findings: &[&Finding]) -> Vec<Recommendation> {
+    let rank = |finding: &Finding| {
+        let place = FIRST.iter().position(|id| *id == finding.id).unwrap_or(FIRST.len());
+        (Group::of(finding), finding.verdict != Verdict::Bad, place, finding.section)
+    };
+    let mut open: Vec<&&Finding> = findings.iter().filter(|finding| is_open(finding)).collect();
+    open.sort_by_key(|finding| rank(finding));
+    open.into_iter()
+        .map(|finding| Recommendation {
+            group: Group::of(finding),
+            id: finding.id.to_owned(),
+            text: text(finding),
+        })
+        .collect()
+}
+
+/// Contested knobs are shown with their finding; nobody is told to turn them.
+fn is_open(finding: &Finding) -> bool {
+    matches!(finding.verdict, Verdict::Warn | Verdict::Bad)
+        && !finding.is_contested
+        && (!finding.fix.is_empty() || finding.advice.is_some())
+}
+
+fn text(finding: &Finding) -> String {
+    match &finding.advice {
+        Some(advice) => advice.clone(),
+        None => super::commands(&finding.fix).join("; "),
+    }
+}
