@@ -89,10 +89,10 @@ fn hot(c: &mut Criterion) {
             worker.polled(32, 64);
             worker.received(0, 32, 2_048);
             worker.sent(1, 32, 2_048);
-            worker.end_turn(0);
+            worker.end_turn(0, |_| {});
         });
     });
-    c.bench_function("counters/idle_turn", |b| b.iter(|| worker.idle_turn(black_box(1))));
+    c.bench_function("counters/idle_turn", |b| b.iter(|| worker.idle_turn(black_box(1), |_| {})));
 }
 
 criterion_group! {

@@ -16,8 +16,8 @@
 //! worker.received(0, 3, 192);
 //! worker.sent(1, 2, 128);
 //! worker.dropped(DropReason::TxFull, 1);
-//! worker.end_turn(0);
-//! worker.idle_turn(2);
+//! worker.end_turn(0, |_| {});
+//! worker.idle_turn(2, |_| {});
 //!
 //! let seen = reader.snapshot();
 //! assert_eq!(seen.check(), Ok(()));
@@ -215,24 +215,33 @@ impl WorkerCounters {
         raise(&self.shared.pulse.worst_gap, ticks);
     }
 
-    /// The end of a turn in which something happened; the worker now holds `held` frames.
+    /// The longest time between two polls so far.
+    #[must_use]
+    pub fn worst_gap(&self) -> u64 {
+        self.shared.pulse.worst_gap.load(Relaxed)
+    }
+
+    /// The end of a turn in which something happened; the worker now holds `held` frames. When it is time to publish,
+    /// `settle` is called first, to count what was not counted so far.
     #[inline]
-    pub fn end_turn(&mut self, held: u64) {
-        add(&self.shared.pulse.turns, 1);
+    pub fn end_turn(&mut self, held: u64, settle: impl FnOnce(&mut Self)) {
         self.held = held;
         self.turns += 1;
         if self.turns >= TURNS_PER_PUBLICATION {
+            settle(self);
             self.publish();
         }
     }
 
-    /// A turn in which `polls` polls gave nothing and nothing else happened: two plain stores.
+    /// A turn in which `polls` polls gave nothing and nothing else happened: two plain stores. `settle` as in
+    /// [`end_turn`](Self::end_turn).
     #[inline]
-    pub fn idle_turn(&mut self, polls: u64) {
+    pub fn idle_turn(&mut self, polls: u64, settle: impl FnOnce(&mut Self)) {
         let pulse = &self.shared.pulse;
         add(&pulse.turns, 1);
         add(&pulse.burst_sizes[0], polls);
         if self.turns > 0 {
+            settle(self);
             self.publish();
         }
     }
@@ -240,6 +249,7 @@ impl WorkerCounters {
     /// Publishes what was counted. [`end_turn`](Self::end_turn) and [`idle_turn`](Self::idle_turn) do it in time; call
     /// it only between two turns.
     pub fn publish(&mut self) {
+        add(&self.shared.pulse.turns, u64::from(self.turns));
         let flow = &self.shared.flow;
         let sequence = flow.sequence.load(Relaxed);
         flow.sequence.store(sequence.wrapping_add(1), Relaxed);
@@ -308,7 +318,7 @@ impl CountersReader {
         snapshot
     }
 
-    /// Turns so far: a worker that lives turns. One load.
+    /// Turns so far, as last published: a worker that lives turns. One load.
     #[must_use]
     pub fn turns(&self) -> u64 {
         self.0.pulse.turns.load(Relaxed)

@@ -65,10 +65,10 @@ impl StageCounters {
         self.shape
     }
 
-    /// A burst came in.
+    /// Frames came in.
     #[inline]
-    pub(crate) fn received(&self, frames: usize) {
-        add(&self.cells.frames, frames as u64);
+    pub(crate) fn received(&self, frames: u64) {
+        add(&self.cells.frames, frames);
     }
 
     /// Frames went out of an edge.

@@ -186,7 +186,7 @@ mod tests {
     fn snapshot(count: impl FnOnce(&mut counters::WorkerCounters), held: u64) -> WorkerSnapshot {
         let (mut worker, reader) = counters::new(2);
         count(&mut worker);
-        worker.end_turn(held);
+        worker.end_turn(held, |_| {});
         drop(worker);
         reader.snapshot()
     }

@@ -104,7 +104,7 @@ fn what_workers_counted_is_answered_and_balanced() {
         hand.counters.received(0, 5, 320);
         hand.counters.sent(1, 3, 192);
         hand.counters.dropped(DropReason::TxFull, 1);
-        hand.counters.end_turn(1);
+        hand.counters.end_turn(1, |_| {});
         hand.counters.publish();
     }
     let answer = counters(&state);
@@ -218,7 +218,7 @@ fn the_status_says_who_does_what() {
     let (mut state, mut hands) = daemon(&[Role::All]);
     state.draining = true;
     hands[0].counters.polled(1, 32);
-    hands[0].counters.idle_turn(3);
+    hands[0].counters.idle_turn(3, |_| {});
     let answer = status(&state);
     assert_eq!(answer.state, api::State::Draining);
     assert_eq!((answer.workers[0].role.as_str(), answer.workers[0].cpu), ("all", 4));

@@ -5,18 +5,21 @@ use pipeline::{
     stalls::{self, Stall, StallLog, StallReader},
 };
 
+use super::Desk;
 use crate::state::LatencyView;
 
 /// The worker's side: single-writer counters, histograms and stalls.
 pub(crate) struct Meter {
     pub(crate) counters: WorkerCounters,
+    /// By egress port; empty when histograms are off.
     latency: Vec<Latency>,
     stalls: StallLog,
     worker: u32,
-    histograms: bool,
     /// A gap that is still to be logged, once it is known what the poll after it returned: when it ended, how long it was.
     pending: Option<(u64, u64)>,
-    pub(crate) stall_ticks: u64,
+    stall_ticks: u64,
+    /// No gap up to this is a stall, or the longest of any sort: one comparison for all of these.
+    ordinary: u64,
 }
 
 struct Latency {
@@ -62,7 +65,9 @@ impl Meter {
             };
             let (residence, residence_reader) = go_on(before.map(|view| &view.residence));
             let (bound, bound_reader) = go_on(before.map(|view| &view.bound));
-            latency.push(Latency { residence, bound });
+            if settings.histograms {
+                latency.push(Latency { residence, bound });
+            }
             views.push(LatencyView { residence: residence_reader, bound: bound_reader });
         }
         let meter = Self {
@@ -70,9 +75,9 @@ impl Meter {
             latency,
             stalls,
             worker: u32::try_from(worker).unwrap_or(u32::MAX),
-            histograms: settings.histograms,
             pending: None,
             stall_ticks,
+            ordinary: 0,
         };
         let readers = Readers { counters: counters_reader, latency: views, stalls: stalls_reader };
         (meter, readers)
@@ -81,8 +86,7 @@ impl Meter {
     /// `frames` frames left by `port`; they were inside for `residence`, and can not have been here longer than `bound`.
     #[inline]
     pub(crate) fn left(&mut self, port: usize, frames: u64, residence: u64, bound: u64) {
-        if self.histograms
-            && frames > 0
+        if frames > 0
             && let Some(latency) = self.latency.get_mut(port)
         {
             latency.residence.record_n(residence, frames);
@@ -92,18 +96,28 @@ impl Meter {
 
     /// The time between the last two polls was `ticks`, until `now`.
     #[inline]
-    pub(crate) fn gap(&mut self, now: u64, ticks: u64) {
-        self.counters.gap(ticks);
-        if ticks > self.stall_ticks {
-            self.stalled(now, ticks);
+    pub(crate) fn gap(&mut self, now: u64, ticks: u64, desk: &Desk<'_>) {
+        if ticks > self.ordinary {
+            self.noteworthy(now, ticks, desk);
         }
     }
 
     #[cold]
-    fn stalled(&mut self, now: u64, ticks: u64) {
-        // Two in a row with no poll between them can not be; but no gap is to be lost.
-        self.polled(0, usize::MAX);
-        self.pending = Some((now, ticks));
+    fn noteworthy(&mut self, now: u64, ticks: u64, desk: &Desk<'_>) {
+        self.counters.gap(ticks);
+        let longest = desk.gap(ticks).min(self.counters.worst_gap());
+        if ticks > self.stall_ticks {
+            // Two in a row with no poll between them can not be; but no gap is to be lost.
+            self.polled(0, usize::MAX);
+            self.pending = Some((now, ticks));
+        }
+        self.ordinary = longest.min(self.stall_ticks);
+    }
+
+    /// A program is in force from here on: what a stall is may be another, and the longest gap is to be told anew.
+    pub(crate) fn begin(&mut self, stall_ticks: u64) {
+        self.stall_ticks = stall_ticks;
+        self.ordinary = 0;
     }
 
     /// The poll after a gap returned `frames` of `asked`.

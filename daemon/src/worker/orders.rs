@@ -161,11 +161,12 @@ impl<'eal> Desk<'eal> {
         self.shared.done.store(number, Release);
     }
 
-    /// A gap between two polls, for the report of a reload.
-    #[inline]
-    pub(crate) fn gap(&self, ticks: u64) {
-        if ticks > self.shared.gap.load(Relaxed) {
+    /// A gap between two polls, for the report of a reload; returns the longest since the last announcement.
+    pub(crate) fn gap(&self, ticks: u64) -> u64 {
+        let longest = self.shared.gap.load(Relaxed);
+        if ticks > longest {
             self.shared.gap.store(ticks, Relaxed);
         }
+        longest.max(ticks)
     }
 }

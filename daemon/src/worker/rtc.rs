@@ -1,96 +1,108 @@
 //! Run to completion: receive, process, transmit, on one core.
 //!
-//! ```text
-//!  clock ──┬── rx ── graph ── tx ──┬── clock ── rx ── …
-//!          │◄──── residence ──────►│
-//! ```
-//! One clock read a poll: the stamp after a transmit burst is the stamp before the next receive burst. Residence is
-//! counted from *before* the receive burst, so it includes receiving, and is never too short.
+//! Residence is counted from *before* the receive burst, so it includes receiving, and is never too short.
 
 use dpdk::free_burst;
 use linux::clock::ticks;
-use pipeline::{Burst, Egress};
+use pipeline::{Burst, DropReason, Egress, WorkerCounters};
 
-use super::{Packet, Phase, Program, Worker};
+use super::{
+    Meter, Packet, Program, TxPort,
+    poll::{Received, Sink},
+};
 
-/// Turns until told to stop.
-pub(super) fn run(worker: Worker<'_, '_>) {
-    let Worker { mut desk, mut meter, mut rx, mut tx, ports, .. } = worker;
-    let mut program = Program::idle();
-    let mut egress: Egress<Packet<'_>> = Egress::new(ports);
-    let mut burst: Box<Burst<Packet<'_>>> = Box::default();
-    // Port and frames sent, of one burst.
-    let mut sent = [(0, 0); pipeline::MAX_PORTS];
+/// Runs the graph and sends.
+pub(super) struct Complete<'port, 'eal> {
+    tx: Vec<Option<TxPort<'port, 'eal>>>,
+    egress: Egress<Packet<'eal>>,
+}
 
-    desk.read(|new| std::mem::swap(new, &mut program));
-    meter.stall_ticks = program.stall_ticks;
-    let mut now = ticks();
-    loop {
-        if desk.is_new() {
-            desk.read(|new| std::mem::swap(new, &mut program));
-            meter.stall_ticks = program.stall_ticks;
-            // Nothing is held between two turns, so there is nothing to finish.
-            if desk.phase() != Phase::Run {
-                return;
+impl<'port, 'eal> Complete<'port, 'eal> {
+    pub(super) fn new(tx: Vec<Option<TxPort<'port, 'eal>>>, ports: usize) -> Self {
+        Self { tx, egress: Egress::new(ports) }
+    }
+
+    /// The long way: through the graph.
+    #[inline(never)] // the short way is to have the loop's registers for itself
+    fn through_graph(
+        &mut self,
+        program: &mut Program<'eal>,
+        from: Received,
+        bytes: u64,
+        burst: &mut Box<Burst<Packet<'eal>>>,
+        meter: &mut Meter,
+    ) -> u64 {
+        let received = burst.len();
+        meter.counters.received(from.port, received as u64, bytes);
+        let Some(graph) = &mut program.graph else {
+            // Without a program there is no way; workers that receive have one.
+            meter.counters.dropped(DropReason::NoInput, received as u64);
+            free_burst(burst);
+            return ticks();
+        };
+        let egress = &mut self.egress;
+        graph.run(from.port, burst, egress, ticks);
+        // Port and frames sent, of one burst.
+        let mut sent = [(0, 0); pipeline::MAX_PORTS];
+        let mut egresses = 0;
+        egress.for_each_touched(|port, frames| match &mut self.tx[port] {
+            Some(to) => {
+                // All of them, as they came: their bytes need not be summed again.
+                let is_whole = program.keeps_lengths && frames.len() == received;
+                let bytes = is_whole.then_some(bytes);
+                let left = to.send(frames, bytes, program.tx_retries, meter);
+                sent[egresses] = (port, left);
+                egresses += 1;
             }
+            None => {
+                meter.counters.dropped(DropReason::PortDown, frames.len() as u64);
+                free_burst(frames);
+            }
+        });
+        free_burst(&mut egress.dropped);
+        meter.counters.take_drops(&mut egress.drops);
+        let now = ticks();
+        for &(port, frames) in &sent[..egresses] {
+            meter.left(port, frames, now - from.start, now - from.bound);
         }
-        let Some(graph) = &mut program.graph else { return };
-        let asked = program.burst;
-        let mut idle = 0;
-        for queue in &mut rx {
-            let start = now;
-            let received = queue.queue.recv(&mut burst, asked);
-            meter.polled(received, asked);
-            if received == 0 {
-                idle += 1;
-                queue.bound = start;
-                now = ticks();
+        now
+    }
+}
+
+impl<'eal> Sink<'eal> for Complete<'_, 'eal> {
+    #[inline]
+    fn take(
+        &mut self,
+        program: &mut Program<'eal>,
+        from: Received,
+        burst: &mut Box<Burst<Packet<'eal>>>,
+        meter: &mut Meter,
+    ) -> u64 {
+        let bytes = dpdk::total_len(burst);
+        if let Some(graph) = &mut program.graph
+            && let Some(shortcut) = graph.shortcut(from.port)
+            && let Some(Some(to)) = self.tx.get_mut(shortcut.to())
+        {
+            let frames = burst.len() as u64;
+            let sent = to.queue.send(burst) as u64;
+            let sent = if sent == frames {
+                shortcut.passed(frames, bytes);
+                sent
             } else {
-                meter.counters.polled(received, asked);
-                let bytes = dpdk::total_len(&burst);
-                meter.counters.received(queue.port, received as u64, bytes);
-                graph.run(queue.port, &mut burst, &mut egress, ticks);
-                let mut egresses = 0;
-                egress.for_each_touched(|port, frames| match &mut tx[port] {
-                    Some(to) => {
-                        // All of them, as they came: their bytes need not be summed again.
-                        let is_whole = program.keeps_lengths && frames.len() == received;
-                        let bytes = is_whole.then_some(bytes);
-                        let left = to.send(frames, bytes, program.tx_retries, &mut meter);
-                        sent[egresses] = (port, left);
-                        egresses += 1;
-                    }
-                    None => {
-                        meter.counters.dropped(pipeline::DropReason::PortDown, frames.len() as u64);
-                        free_burst(frames);
-                    }
-                });
-                free_burst(&mut egress.dropped);
-                meter.counters.take_drops(&mut egress.drops);
-                now = ticks();
-                for &(port, frames) in &sent[..egresses] {
-                    meter.left(port, frames, now - start, now - queue.bound);
-                }
-                // While polls come back full there may be a backlog, and its first frame may be as old as the last poll that
-                // emptied the queue.
-                if received < asked {
-                    queue.bound = start;
-                }
-            }
-            let gap = now - start;
-            meter.gap(now, gap);
-            desk.gap(gap);
+                shortcut.counted(frames);
+                meter.counters.received(from.port, frames, bytes);
+                to.insist(burst, program.tx_retries, meter, sent, bytes)
+            };
+            let now = ticks();
+            meter.left(to.port, sent, now - from.start, now - from.bound);
+            return now;
         }
-        if rx.is_empty() {
-            // A worker without a queue has nothing to do but to be there.
-            now = ticks();
-            std::hint::spin_loop();
-        }
-        if idle == rx.len() as u64 {
-            meter.counters.idle_turn(idle);
-        } else {
-            (0..idle).for_each(|_| meter.counters.polled(0, asked));
-            meter.counters.end_turn(0);
+        self.through_graph(program, from, bytes, burst, meter)
+    }
+
+    fn settle(program: &mut Program<'eal>, counters: &mut WorkerCounters) {
+        if let Some(graph) = &mut program.graph {
+            graph.settle(counters);
         }
     }
 }

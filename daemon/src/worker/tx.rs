@@ -24,34 +24,36 @@ impl<'eal> TxPort<'_, 'eal> {
         meter: &mut Meter,
     ) -> u64 {
         let bytes = bytes.unwrap_or_else(|| total_len(frames));
-        let sent = self.queue.send(frames);
+        let sent = self.queue.send(frames) as u64;
         if frames.is_empty() {
-            meter.counters.sent(self.port, sent as u64, bytes);
-            return sent as u64;
+            meter.counters.sent(self.port, sent, bytes);
+            return sent;
         }
         self.insist(frames, retries, meter, sent, bytes)
     }
 
+    /// Offers what a queue did not take of a burst of `bytes`, of which it took `sent` frames, up to `retries` times
+    /// more. Counts what was sent, before and now, and what was dropped; returns how many were sent.
     #[cold]
-    fn insist(
+    pub(crate) fn insist(
         &mut self,
         frames: &mut Burst<Packet<'eal>>,
         retries: u32,
         meter: &mut Meter,
-        mut sent: usize,
+        mut sent: u64,
         bytes: u64,
     ) -> u64 {
         for _ in 0..retries {
-            sent += self.queue.send(frames);
+            sent += self.queue.send(frames) as u64;
             if frames.is_empty() {
                 break;
             }
             std::hint::spin_loop();
         }
         let left = total_len(frames);
-        meter.counters.sent(self.port, sent as u64, bytes - left);
+        meter.counters.sent(self.port, sent, bytes - left);
         meter.counters.dropped(DropReason::TxFull, frames.len() as u64);
         free_burst(frames);
-        sent as u64
+        sent
     }
 }

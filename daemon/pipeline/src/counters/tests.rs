@@ -8,18 +8,18 @@ fn a_busy_worker_publishes_after_some_turns_and_an_idle_one_at_once() {
     for turn in 1..TURNS_PER_PUBLICATION {
         worker.received(0, 1, 60);
         worker.sent(0, 1, 60);
-        worker.end_turn(0);
+        worker.end_turn(0, |_| {});
         assert_eq!(reader.snapshot().received(), 0, "turn {turn}");
     }
     worker.received(0, 1, 60);
-    worker.end_turn(1);
+    worker.end_turn(1, |_| {});
     let seen = reader.snapshot();
     assert_eq!((seen.received(), seen.held), (u64::from(TURNS_PER_PUBLICATION), 1));
     assert_eq!(seen.check(), Ok(()));
 
     worker.sent(0, 1, 60);
-    worker.end_turn(0);
-    worker.idle_turn(1);
+    worker.end_turn(0, |_| {});
+    worker.idle_turn(1, |_| {});
     assert_eq!((reader.snapshot().sent(), reader.snapshot().held), (32, 0));
 }
 
@@ -29,7 +29,7 @@ fn what_a_stopped_worker_counted_is_published() {
     worker.taken(5);
     worker.handed(3);
     worker.dropped(DropReason::RingFull, 2);
-    worker.end_turn(0);
+    worker.end_turn(0, |_| {});
     drop(worker);
     let seen = reader.snapshot();
     assert_eq!((seen.taken, seen.handed, seen.check()), (5, 3, Ok(())));
@@ -41,7 +41,7 @@ fn an_imbalance_tells_both_sides() {
     let (mut worker, reader) = new(2);
     worker.received(1, 10, 640);
     worker.sent(0, 8, 512);
-    worker.end_turn(1);
+    worker.end_turn(1, |_| {});
     worker.publish();
     let text = reader.snapshot().check().unwrap_err().to_string();
     assert_eq!(
@@ -56,7 +56,7 @@ fn polls_are_counted_by_what_they_gave() {
     worker.polled(0, 32);
     worker.polled(31, 32);
     worker.polled(32, 32);
-    worker.idle_turn(4);
+    worker.idle_turn(4, |_| {});
     worker.gap(70);
     worker.gap(50);
     let seen = reader.snapshot();
@@ -71,7 +71,7 @@ fn workers_that_add_up_add_up_together() {
         let (mut worker, reader) = new(2);
         worker.received(0, received, 0);
         worker.sent(1, sent, 0);
-        worker.end_turn(held);
+        worker.end_turn(held, |_| {});
         worker.publish();
         reader.snapshot()
     };
@@ -102,7 +102,7 @@ fn every_consistent_snapshot_of_a_running_worker_adds_up() {
                 let before = if turn == 0 { 0 } else { (turn - 1) % 5 };
                 worker.taken(held);
                 worker.handed(before);
-                worker.end_turn(held);
+                worker.end_turn(held, |_| {});
             }
             drop(worker);
             done.store(true, Release);

@@ -250,3 +250,98 @@ fn a_graph_can_move_to_its_worker() {
     fn is_send<T: Send>(_: &T) {}
     is_send(&graph(&[stage(0, cross(Edge::Drop))]));
 }
+
+/// A chain of stages, each to the next, the last out of port 1.
+fn chain(kinds: &[u8]) -> Vec<Stage> {
+    let to = |at: usize| match at + 1 {
+        end if end == kinds.len() => Edge::Tx(PortIx(1)),
+        next => Edge::Stage(StageIx(next)),
+    };
+    let kind = |(at, kind): (usize, &u8)| match kind {
+        0 => cross(to(at)),
+        1 => StageKind::Cross { to: to(at), macs: Macs::Swap },
+        2 => StageKind::Count { to: to(at) },
+        _ => StageKind::Sample { to: to(at), sampled: to(at), every: 2 },
+    };
+    kinds.iter().enumerate().map(kind).enumerate().map(|(at, kind)| stage(at, kind)).collect()
+}
+
+proptest! {
+    #[test]
+    fn the_short_way_counts_what_the_long_way_counts_and_leads_to_the_same_port(
+        kinds in proptest::collection::vec(0_u8..4, 1..5),
+        bursts in proptest::collection::vec((1_usize..=MAX_BURST, any::<bool>()), 1..200),
+    ) {
+        let is_short = kinds.iter().all(|kind| *kind == 0);
+        let (mut mixed, mut long) = (graph(&chain(&kinds)), graph(&chain(&kinds)));
+        let (mut counters, reader) = crate::counters::new(PORTS);
+        let mut egress = Egress::new(PORTS);
+        let mut through = |graph: &mut Graph<VecFrame>, len: usize| {
+            let mut burst = frames(&vec![0; len], 0);
+            graph.run(0, &mut burst, &mut egress, || 0);
+            let sent = egress.ports[1].len() as u64;
+            egress.for_each_touched(|_, frames| frames.clear());
+            sent
+        };
+        let (mut short_ways, mut sent) = (0, 0);
+        for &(len, sends_whole) in &bursts {
+            let frames = len as u64;
+            match mixed.shortcut(0) {
+                Some(shortcut) => {
+                    prop_assert_eq!(shortcut.to(), 1);
+                    short_ways += 1;
+                    if sends_whole {
+                        shortcut.passed(frames, 60 * frames);
+                    } else {
+                        shortcut.counted(frames);
+                        counters.received(0, frames, 60 * frames);
+                        counters.sent(1, frames, 60 * frames);
+                    }
+                    sent += frames;
+                }
+                None => {
+                    let left = through(&mut mixed, len);
+                    counters.received(0, left, 60 * left);
+                    counters.sent(1, left, 60 * left);
+                    sent += left;
+                }
+            }
+            through(&mut long, len);
+        }
+        mixed.settle(&mut counters);
+        mixed.settle(&mut counters);
+        counters.publish();
+
+        // The first burst and every 61st after it take the long way, to be timed.
+        let timed = bursts.len().div_ceil(TIMED_EVERY as usize);
+        prop_assert_eq!(short_ways, if is_short { bursts.len() - timed } else { 0 });
+        let snapshots = |graph: &Graph<VecFrame>| -> Vec<_> {
+            graph.counters().iter().map(|stage| stage.snapshot()).collect()
+        };
+        let untimed = |mut stages: Vec<crate::StageSnapshot>| {
+            stages.iter_mut().for_each(|stage| (stage.ticks, stage.timed_frames) = (0, 0));
+            stages
+        };
+        let is_timed = snapshots(&mixed).iter().all(|stage| stage.timed_frames > 0);
+        prop_assert!(is_timed);
+        prop_assert_eq!(untimed(snapshots(&mixed)), untimed(snapshots(&long)));
+        let seen = reader.snapshot();
+        prop_assert_eq!((seen.received(), seen.sent()), (sent, sent));
+        prop_assert_eq!(seen.ports[1].tx_bytes, 60 * sent);
+    }
+}
+
+#[test]
+fn there_is_no_short_way_to_a_drop_or_from_a_port_without_input() {
+    let mut dropping = graph(&[stage(0, cross(Edge::Drop))]);
+    let wire = [stage(0, cross(Edge::Tx(PortIx(1))))];
+    let none = StageCounterSet::default();
+    let mut half =
+        Graph::<VecFrame>::assemble(&wire, &[Some(StageIx(0)), None], &two_ports(), &none).unwrap();
+    for _ in 0..TIMED_EVERY {
+        assert!(dropping.shortcut(0).is_none());
+        assert!(half.shortcut(1).is_none());
+        assert!(half.shortcut(2).is_none());
+    }
+    assert!(half.shortcut(0).is_none() && half.shortcut(0).is_some());
+}

@@ -49,6 +49,13 @@ impl<F: Frame> Stage<F> for Cross {
     fn needs_meta(&self) -> bool {
         false
     }
+
+    fn always(&self) -> Option<Verdict> {
+        match self.macs {
+            Macs::Keep => Some(TO),
+            Macs::Swap | Macs::Rewrite { .. } => None,
+        }
+    }
 }
 
 #[inline]

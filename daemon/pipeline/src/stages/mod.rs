@@ -29,6 +29,12 @@ pub trait Stage<F>: fmt::Debug + Send {
         verdicts: &mut [Verdict],
     ) -> Outcome;
 
+    /// The one verdict of a stage that touches no frame and decides the same about all of them, as long as it lives;
+    /// `None` for every other. Such a stage need not be asked.
+    fn always(&self) -> Option<Verdict> {
+        None
+    }
+
     /// Does the stage look at headers? They are read once, before the first stage that does.
     fn needs_meta(&self) -> bool;
 }
