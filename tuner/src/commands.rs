@@ -2,6 +2,8 @@
 
 mod analyze;
 mod facts;
+mod gate;
+mod measure;
 mod schema;
 
 use std::{
@@ -12,7 +14,11 @@ use std::{
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
-use crate::{Exit, Facts, Intent, Source, capture::CaptureError, exit};
+use crate::{
+    Exit, Facts, Finding, Intent, Source, capture::CaptureError, checks, exit, report::Report,
+};
+
+pub(crate) use measure::Measure;
 
 /// Takes a server from stock to one on which a poll-mode worker is left alone, and back.
 #[derive(Debug, Parser)]
@@ -58,6 +64,8 @@ enum Command {
     Facts(facts::Args),
     /// Say what is good and what is not, why, and what would mend it.
     Analyze(analyze::Args),
+    /// Approve the machine, or not: for CI and provisioning, by exit code.
+    Gate(gate::Args),
     /// Print the JSON Schema of what `analyze --json` answers.
     Schema(schema::Args),
 }
@@ -121,6 +129,19 @@ impl Failure {
     }
 }
 
+/// One look at a machine.
+pub(crate) struct Look {
+    pub(crate) facts: Facts,
+    pub(crate) intent: Intent,
+    pub(crate) findings: Vec<Finding>,
+}
+
+impl Look {
+    pub(crate) fn report(&self) -> Report {
+        Report::new(&self.findings, &self.intent)
+    }
+}
+
 impl Session<'_> {
     /// The machine that was asked about.
     pub(crate) fn source(&self) -> Result<Source, Failure> {
@@ -136,6 +157,15 @@ impl Session<'_> {
             Some(file) => Ok(Intent::new(&config::load(file).map_err(Failure::Config)?, facts)),
             None => Ok(Intent::without_config(facts)?),
         }
+    }
+
+    /// Looks at the machine and runs every check.
+    pub(crate) fn look(&self) -> Result<Look, Failure> {
+        let source = self.source()?;
+        let facts = Facts::read(&source);
+        let intent = self.intent(&facts)?;
+        let findings = checks::run(&checks::Context::new(&facts, &intent));
+        Ok(Look { facts, intent, findings })
     }
 
     /// Answers in JSON.
@@ -175,6 +205,7 @@ pub fn run(
     let done = match cli.command {
         Command::Facts(args) => facts::run(&args, &mut session),
         Command::Analyze(args) => analyze::run(&args, &mut session),
+        Command::Gate(args) => gate::run(&args, &mut session),
         Command::Schema(args) => schema::run(&args, &mut session),
     };
     match done {

@@ -5,8 +5,7 @@ use std::process::ExitCode;
 /// The exit codes, in one place; `barewire-tune --help` prints this table.
 ///
 /// Not knowing is never success, and a crash is never approval.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "kebab-case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {
     /// It did what was asked; `gate`, `verify`: everything that was asked about is good.
@@ -34,6 +33,13 @@ pub enum Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         ExitCode::from(exit as u8)
+    }
+}
+
+/// In JSON, an exit code is its number.
+impl serde::Serialize for Exit {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u8(*self as u8)
     }
 }
 

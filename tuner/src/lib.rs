@@ -24,15 +24,19 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod boot;
 pub mod capture;
 pub mod change;
 pub mod checks;
 pub mod commands;
+pub mod daemon;
 mod exit;
 mod fact;
 pub mod facts;
 mod finding;
+pub mod gate;
 mod intent;
+pub mod measured;
 pub mod plan;
 pub mod report;
 mod source;
@@ -42,4 +46,5 @@ pub use fact::Fact;
 pub use facts::Facts;
 pub use finding::{Finding, Risk, Section, Verdict};
 pub use intent::{DataPort, Intent, IntentError, Profile};
+pub use measured::Measured;
 pub use source::{Choice, Source};

@@ -14,6 +14,8 @@ pub(super) struct Args {
     /// Only these parts of the report.
     #[arg(long, value_enum, value_delimiter = ',')]
     section: Vec<Section>,
+    #[command(flatten)]
+    measure: super::Measure,
     /// In which notation to answer.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -52,7 +54,9 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     let source = session.source()?;
     let facts = Facts::read(&source);
     let intent = session.intent(&facts)?;
-    let mut findings = checks::run(&checks::Context::new(&facts, &intent));
+    let measured = session.measured(args.measure, &source, &intent)?;
+    let context = checks::Context::new(&facts, &intent).with_measured(measured.as_ref());
+    let mut findings = checks::run(&context);
     findings.retain(|finding| is_wanted(args, finding));
     let report = report::Report::new(&findings, &intent);
     let has_color = session.has_color();
@@ -68,7 +72,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
 }
 
 /// The check of that name, or a hint at one that is written alike.
-fn check(id: &str) -> Result<&'static checks::Check, Failure> {
+pub(super) fn check(id: &str) -> Result<&'static checks::Check, Failure> {
     checks::all().find(|check| check.id.eq_ignore_ascii_case(id)).ok_or_else(|| {
         let near = checks::all()
             .map(|check| (strsim::damerau_levenshtein(check.id, &id.to_uppercase()), check.id))
