@@ -16,7 +16,7 @@ mod power;
 mod security;
 mod topology;
 
-use crate::{Facts, Finding, Intent, Risk, Section, Verdict, change::Change};
+use crate::{Facts, Finding, Intent, Measured, Risk, Section, Verdict, change::Change};
 
 /// One check.
 #[derive(Debug, Clone, Copy)]
@@ -70,13 +70,27 @@ pub struct Context<'a> {
     pub facts: &'a Facts,
     /// What it is to be tuned for.
     pub intent: &'a Intent,
+    /// What happened while it was watched; none when it was not.
+    pub measured: Option<&'a Measured>,
 }
 
 impl<'a> Context<'a> {
     /// The machine and what it is for.
     #[must_use]
     pub fn new(facts: &'a Facts, intent: &'a Intent) -> Self {
-        Self { facts, intent }
+        Self { facts, intent, measured: None }
+    }
+
+    /// And what happened while the machine was watched.
+    #[must_use]
+    pub fn with_measured(self, measured: Option<&'a Measured>) -> Self {
+        Self { measured, ..self }
+    }
+
+    /// What happened while the machine was watched, or what a check that needs to know that answers without it.
+    fn watched(&self) -> Result<&'a Measured, Outcome> {
+        self.measured
+            .ok_or_else(|| Outcome::not_applicable("not measured: run with --measure 5s"))
     }
 }
 

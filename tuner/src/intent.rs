@@ -1,7 +1,9 @@
 //! What the machine is to be tuned for.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use config::{
-    Auto, Config, CpuSet, Device, PciAddress,
+    Auto, Config, CpuSet, Device, Mode, PciAddress,
     placement::{self, Locality, Placement, PortSite},
 };
 use serde::{Deserialize, Serialize};
@@ -47,6 +49,14 @@ pub struct Intent {
     pub huge: config::Huge,
     /// Packet memory for each node in use, in MiB.
     pub per_node_mib: u32,
+    /// How the work is spread over the workers.
+    pub mode: Mode,
+    /// The workers' CPUs as they were listed; none when the planner chooses them.
+    pub listed: Option<CpuSet>,
+    /// Receive descriptors of each port's queues, where the configuration says.
+    pub rx_rings: BTreeMap<String, u16>,
+    /// The daemon's control socket.
+    pub socket: PathBuf,
 }
 
 /// One device that the daemon drives.
@@ -108,6 +118,20 @@ impl Intent {
                 Auto::Auto => MIB_PER_NODE,
                 Auto::Set(mib) => mib,
             },
+            mode: config.pipeline.mode,
+            listed: match &config.cores.workers {
+                Auto::Auto => None,
+                Auto::Set(cpus) => Some(CpuSet::clone(cpus)),
+            },
+            rx_rings: config
+                .ports
+                .iter()
+                .filter_map(|port| match port.rx_ring {
+                    Auto::Auto => None,
+                    Auto::Set(descriptors) => Some((port.name.clone(), descriptors)),
+                })
+                .collect(),
+            socket: config.control.socket.clone(),
         }
     }
 
