@@ -1,6 +1,7 @@
 //! The verbs, one module each.
 
 mod analyze;
+mod diff;
 mod facts;
 mod gate;
 mod measure;
@@ -66,6 +67,8 @@ enum Command {
     Analyze(analyze::Args),
     /// Approve the machine, or not: for CI and provisioning, by exit code.
     Gate(gate::Args),
+    /// Say what differs between machines that should be alike.
+    Diff(diff::Args),
     /// Print the JSON Schema of what `analyze --json` answers.
     Schema(schema::Args),
 }
@@ -206,6 +209,7 @@ pub fn run(
         Command::Facts(args) => facts::run(&args, &mut session),
         Command::Analyze(args) => analyze::run(&args, &mut session),
         Command::Gate(args) => gate::run(&args, &mut session),
+        Command::Diff(args) => diff::run(&args, &mut session),
         Command::Schema(args) => schema::run(&args, &mut session),
     };
     match done {

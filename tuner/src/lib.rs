@@ -34,6 +34,7 @@ mod exit;
 mod fact;
 pub mod facts;
 mod finding;
+pub mod fleet;
 pub mod gate;
 mod intent;
 pub mod measured;

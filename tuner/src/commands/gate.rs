@@ -1,6 +1,9 @@
 //! `barewire-tune gate`
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use jiff::Zoned;
 
@@ -77,12 +80,12 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
 }
 
 /// A report that was written as JSON.
-pub(super) fn report(file: &PathBuf) -> Result<Report, Failure> {
+pub(super) fn report(file: &Path) -> Result<Report, Failure> {
     serde_json::from_str(&read(file)?)
         .map_err(|error| Failure::Usage(format!("{} is not a report: {error}", file.display())))
 }
 
-fn read(file: &PathBuf) -> Result<String, Failure> {
+fn read(file: &Path) -> Result<String, Failure> {
     let fail = |error: std::io::Error| Failure::Usage(format!("{}: {error}", file.display()));
     let size = fs::metadata(file).map_err(fail)?.len();
     if size > MOST {
