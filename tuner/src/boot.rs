@@ -1,0 +1,19 @@
+//! Kernel arguments, whoever keeps them: GRUB's drop-ins, BLS entries, systemd-boot, an image-based system.
+//!
+//! ```text
+//!  checks ─► BootParameter ─┐
+//!  what is ours already ────┴─► Arguments ─┬─► grub      a drop-in, and update-grub
+//!                               (one set,  ├─► entries   grubby on BLS
+//!                                canonical)├─► cmdline   /etc/kernel/cmdline, and kernel-install
+//!                                          └─► printed   rpm-ostree, bootc: by hand
+//! ```
+//! A rescue or recovery entry is never touched: it is the way back.
+
+mod arguments;
+mod tool;
+
+pub mod entries;
+pub mod grub;
+
+pub use arguments::{Argument, Arguments};
+pub use tool::{ArgumentTool, KernelArguments, MenuTool};

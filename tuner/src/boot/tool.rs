@@ -1,0 +1,139 @@
+//! The programs that keep kernel arguments, where no file of ours can.
+
+use serde::{Deserialize, Serialize};
+
+use super::Arguments;
+use crate::{Fact, Source, change::quote};
+
+/// What makes the boot menu from files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MenuTool {
+    /// Debian and Ubuntu.
+    UpdateGrub,
+    /// The RHEL and SUSE families, where GRUB's entries are generated.
+    GrubMkconfig {
+        /// The menu, from the root, without a slash in front.
+        menu: String,
+    },
+    /// systemd-boot, for one kernel.
+    KernelInstall {
+        /// Its version: `6.12.0-1-amd64`.
+        version: String,
+    },
+}
+
+impl MenuTool {
+    /// The command, word by word.
+    #[must_use]
+    pub fn argv(&self) -> Vec<String> {
+        match self {
+            Self::UpdateGrub => vec!["update-grub".to_owned()],
+            Self::GrubMkconfig { menu } => {
+                vec!["grub2-mkconfig".to_owned(), "-o".to_owned(), format!("/{menu}")]
+            }
+            Self::KernelInstall { version } => vec![
+                "kernel-install".to_owned(),
+                "add".to_owned(),
+                version.clone(),
+                format!("/lib/modules/{version}/vmlinuz"),
+            ],
+        }
+    }
+
+    /// The command, for a shell.
+    #[must_use]
+    pub fn command(&self) -> Vec<String> {
+        self.argv().iter().map(|word| quote(word)).collect()
+    }
+}
+
+/// What keeps kernel arguments itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ArgumentTool {
+    /// BLS entries of the RHEL family.
+    Grubby,
+    /// ostree systems: a new deployment.
+    RpmOstree,
+    /// Image-based systems.
+    Bootc,
+}
+
+/// Kernel arguments that are set by a program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KernelArguments {
+    /// The program.
+    pub tool: ArgumentTool,
+    /// The words to set, in order.
+    pub add: Vec<String>,
+    /// The keys to take out first, whatever their value: those that are set, and those that have to go.
+    pub remove: Vec<String>,
+}
+
+impl KernelArguments {
+    /// These arguments, by that program.
+    #[must_use]
+    pub fn with(tool: ArgumentTool, arguments: &Arguments) -> Self {
+        Self { tool, add: arguments.words(), remove: arguments.keys() }
+    }
+
+    /// The commands, word by word.
+    #[must_use]
+    pub fn argv(&self) -> Vec<Vec<String>> {
+        let (add, remove) = (self.add.join(" "), self.remove.join(" "));
+        match self.tool {
+            ArgumentTool::Grubby => {
+                // In two calls: within one, it depends on the version of grubby which comes first.
+                let grubby = |what: String| {
+                    vec!["grubby".to_owned(), "--update-kernel=ALL".to_owned(), what]
+                };
+                let mut calls = Vec::new();
+                if !remove.is_empty() {
+                    calls.push(grubby(format!("--remove-args={remove}")));
+                }
+                if !add.is_empty() {
+                    calls.push(grubby(format!("--args={add}")));
+                }
+                calls
+            }
+            ArgumentTool::RpmOstree => {
+                let mut call = vec!["rpm-ostree".to_owned(), "kargs".to_owned()];
+                call.extend(self.remove.iter().map(|key| format!("--delete-if-present={key}")));
+                call.extend(self.add.iter().map(|word| format!("--append-if-missing={word}")));
+                vec![call]
+            }
+            ArgumentTool::Bootc => {
+                let words = ["bootc", "loader-entries", "set-options-for-source", "--source"];
+                let mut call: Vec<String> = words.map(str::to_owned).to_vec();
+                call.extend(["barewire".to_owned(), "--options".to_owned(), add]);
+                vec![call]
+            }
+        }
+    }
+
+    /// The commands, for a shell.
+    #[must_use]
+    pub fn shell(&self) -> Vec<String> {
+        let line = |argv: &Vec<String>| argv.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ");
+        self.argv().iter().map(line).collect()
+    }
+
+    /// The words that are set afterwards.
+    #[must_use]
+    pub fn wanted(&self) -> String {
+        self.add.join(" ")
+    }
+
+    /// What the boot entries say of these keys now; absent where they say nothing, unknown where they differ or are
+    /// not files.
+    #[must_use]
+    pub fn current(&self, source: &Source) -> Fact<String> {
+        match self.tool {
+            ArgumentTool::Grubby => super::entries::current(source, &self.remove),
+            ArgumentTool::RpmOstree | ArgumentTool::Bootc => {
+                Fact::unknown("what the next deployment is started with is not a file")
+            }
+        }
+    }
+}
