@@ -1,0 +1,79 @@
+//! A machine that has booted, kept: its disk as a difference to the image, its memory as QEMU maps it.
+
+use std::{fs, path::PathBuf, time::Instant};
+
+use serde_json::{Value, json};
+
+use crate::{
+    Guest, Image, LabError, Machine,
+    cache::Hash,
+    image::{Lab, about},
+};
+
+/// A booted machine in the cache.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    lab: Lab,
+    machine: Machine,
+    dir: PathBuf,
+}
+
+impl Snapshot {
+    /// The snapshot of that image, booted on that machine; taken when it is not in the cache, which takes a boot.
+    ///
+    /// # Errors
+    /// [`LabError`]
+    pub fn of(image: &Image, machine: &Machine) -> Result<Snapshot, LabError> {
+        let lab = image.lab().clone();
+        let arguments = machine.arguments("disk.qcow2".as_ref(), "qcow2");
+        let hash =
+            [lab.qemu().version(), image.key()].iter().fold(Hash::new(), |all, part| all.of(part));
+        let hash = arguments.iter().fold(hash, |all, argument| all.of(argument));
+        // Snapshots of other machines with the same image stay: the name tells them apart.
+        let shape = arguments.iter().fold(Hash::new(), |all, argument| all.of(argument));
+        let name = format!("{}-{shape}", image.name());
+        let dir = lab.cache().find_or_make("snapshots", &name, &hash, |dir| {
+            let begun = Instant::now();
+            let mut guest = Guest::boot(image, machine)?;
+            let booted = begun.elapsed();
+            guest.must("sync; echo 3 > /proc/sys/vm/drop_caches");
+            guest.save(&dir.join("memory"), &dir.join("disk.qcow2"))?;
+            let text = format!(
+                "{} on {}: booted in {:.1} s, saved in {:.1} s",
+                image.name(),
+                lab.qemu().version(),
+                booted.as_secs_f64(),
+                (begun.elapsed() - booted).as_secs_f64(),
+            );
+            about(dir, &text)
+        })?;
+        Ok(Snapshot { lab, machine: machine.clone(), dir })
+    }
+
+    /// What was made, how long it took and how large it is, in words.
+    #[must_use]
+    pub fn about(&self) -> String {
+        fs::read_to_string(self.dir.join("about.txt")).unwrap_or_default()
+    }
+
+    pub(crate) fn lab(&self) -> &Lab {
+        &self.lab
+    }
+
+    pub(crate) fn machine(&self) -> &Machine {
+        &self.machine
+    }
+
+    pub(crate) fn disk(&self) -> PathBuf {
+        self.dir.join("disk.qcow2")
+    }
+
+    pub(crate) fn memory(&self) -> PathBuf {
+        self.dir.join("memory")
+    }
+}
+
+/// Every page has its place in the file, so that reading it back is quick. Both ends must have it set.
+pub(crate) fn capabilities() -> Value {
+    json!({ "capabilities": [{ "capability": "mapped-ram", "state": true }] })
+}
