@@ -10,9 +10,9 @@
 //! A rescue or recovery entry is never touched: it is the way back.
 
 mod arguments;
+mod entries;
 mod tool;
 
-pub mod entries;
 pub mod grub;
 
 pub use arguments::{Argument, Arguments};

@@ -66,7 +66,11 @@ impl Arguments {
 
     /// Sets one; what was said of the same key before is forgotten.
     pub fn set(&mut self, key: &str, value: BootValue) {
-        match (canonical_key(key).as_str(), value) {
+        let key: String = key.chars().filter(|c| !is_unfit(*c) && !c.is_whitespace()).collect();
+        if key.is_empty() {
+            return;
+        }
+        match (canonical_key(&key).as_str(), value) {
             ("hugepagesz", BootValue::Is(size)) => self.size = page_size(&size),
             ("hugepages", BootValue::Is(count)) => {
                 self.huge.insert(std::mem::take(&mut self.size), count);
@@ -78,7 +82,7 @@ impl Arguments {
                     self.list.iter_mut().find(|known| canonical_key(&known.key) == canonical);
                 match known {
                     Some(known) => known.value = value,
-                    None => self.list.push(Argument { key: key.to_owned(), value }),
+                    None => self.list.push(Argument { key, value }),
                 }
             }
         }
@@ -173,14 +177,16 @@ fn page_size(text: &str) -> String {
     }
 }
 
-/// One word of a command line: quotes around a value with blanks; a quote in it, which the kernel can not read, and
-/// control characters are left out.
+/// What a command line can not hold inside a word.
+fn is_unfit(c: char) -> bool {
+    c == '"' || c.is_control()
+}
+
+/// One word of a command line: quotes around a value with blanks; what it can not hold is left out.
 fn word(key: &str, value: Option<&str>) -> String {
-    let clean =
-        |text: &str| -> String { text.chars().filter(|c| *c != '"' && !c.is_control()).collect() };
-    let key: String = clean(key).split_whitespace().collect();
-    match value.map(clean) {
-        None => key,
+    let value = value.map(|value| value.chars().filter(|c| !is_unfit(*c)).collect::<String>());
+    match value {
+        None => key.to_owned(),
         Some(value) if value.contains(char::is_whitespace) => format!("{key}=\"{value}\""),
         Some(value) => format!("{key}={value}"),
     }

@@ -1,94 +1,87 @@
-//! Boot Loader Specification entries: one file a kernel, with an `options` line.
+//! What the entries of a boot loader say of some keys.
 
 use super::{Arguments, arguments::canonical_key};
-use crate::{Fact, Source};
+use crate::{Fact, Source, facts::boot::bls::Bls};
 
-/// Where they are.
-const ENTRIES: &str = "boot/loader/entries";
-
-/// The kernels that are there for rescue are nobody's to tune.
-fn is_rescue(name: &str) -> bool {
-    name.contains("-0-rescue")
-}
-
-/// The arguments of every entry that is not there for rescue, by name.
-#[must_use]
-pub fn all(source: &Source) -> Fact<Vec<(String, String)>> {
-    let names = match source.names(ENTRIES) {
-        Fact::Is(names) => names,
-        Fact::Absent => return Fact::Absent,
-        Fact::Unknown { why } => return Fact::Unknown { why },
-    };
-    let mut entries = Vec::new();
-    for name in names.into_iter().filter(|name| name.ends_with(".conf") && !is_rescue(name)) {
-        match source.text(&format!("{ENTRIES}/{name}")) {
-            Fact::Is(text) => entries.push((name, options(source, &text))),
-            // It went while we looked.
-            Fact::Absent => {}
-            Fact::Unknown { why } => return Fact::Unknown { why },
-        }
-    }
-    Fact::Is(entries)
-}
-
-/// What every entry says of these keys, in words.
+/// What every entry that is not for repairs says of these keys, in words: absent where they say nothing.
 pub(super) fn current(source: &Source, keys: &[String]) -> Fact<String> {
-    let entries = match all(source) {
+    let entries = match Bls::read(source).entries {
         Fact::Is(entries) => entries,
         Fact::Absent => return Fact::Absent,
         Fact::Unknown { why } => return Fact::Unknown { why },
     };
-    let keys: Vec<String> = keys.iter().map(|key| canonical_key(key)).collect();
-    let ours = |line: &str| -> String {
-        let words = Arguments::from_line(line).words();
-        let is_ours = |word: &&String| {
-            let key = word.split_once('=').map_or(word.as_str(), |(key, _)| key);
-            keys.contains(&canonical_key(key))
-        };
-        let mut words: Vec<String> = words.iter().filter(is_ours).cloned().collect();
-        // Pairs keep their order; the others are in the order of our keys.
-        words.sort_by_key(|word| {
-            let key = canonical_key(word.split_once('=').map_or(word.as_str(), |(key, _)| key));
-            let key = if key == "hugepagesz" { "hugepages".to_owned() } else { key };
-            keys.iter().position(|known| *known == key)
-        });
-        words.join(" ")
-    };
-    let mut said: Vec<(String, String)> =
-        entries.into_iter().map(|(name, line)| (name, ours(&line))).collect();
-    let Some((_, first)) = said.pop() else { return Fact::Absent };
-    match said.iter().find(|(_, words)| *words != first) {
+    let mut said =
+        entries.iter().filter(|e| !e.is_rescue).map(|entry| (&entry.id, ours(&entry.line, keys)));
+    let Some((_, first)) = said.next() else { return Fact::Absent };
+    match said.find(|(_, words)| *words != first) {
         Some((name, words)) => Fact::Is(format!("{words} ({name} differs from others)")),
         None if first.is_empty() => Fact::Absent,
         None => Fact::Is(first),
     }
 }
 
-/// The `options` of an entry; `$kernelopts` is a variable of GRUB's environment block.
-fn options(source: &Source, text: &str) -> String {
-    let mut words = Vec::new();
-    for line in text.lines() {
-        let Some(line) = line.trim_start().strip_prefix("options") else { continue };
-        if !line.starts_with(char::is_whitespace) {
-            continue;
-        }
-        for word in line.split_whitespace() {
-            match word {
-                "$kernelopts" | "${kernelopts}" => words.extend(environment(source, "kernelopts")),
-                // Other variables are the distribution's; they say nothing of ours.
-                word if word.starts_with('$') => {}
-                word => words.push(word.to_owned()),
-            }
-        }
-    }
+/// The words of a line that are about these keys, in the order of the keys; pairs keep theirs.
+fn ours(line: &str, keys: &[String]) -> String {
+    let keys: Vec<String> = keys.iter().map(|key| canonical_key(key)).collect();
+    let place = |word: &String| {
+        let key = canonical_key(word.split_once('=').map_or(word.as_str(), |(key, _)| key));
+        // A pair stands where its first key does.
+        let key = if key == "hugepages" { "hugepagesz".to_owned() } else { key };
+        keys.iter().position(|known| *known == key)
+    };
+    let mut words = Arguments::from_line(line).words();
+    words.retain(|word| place(word).is_some());
+    words.sort_by_key(place);
     words.join(" ")
 }
 
-/// A variable of GRUB's environment block.
-fn environment(source: &Source, name: &str) -> Option<String> {
-    let text = ["boot/grub2/grubenv", "boot/grub/grubenv"]
-        .iter()
-        .find_map(|path| source.text(path).into_value())?;
-    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix('='));
-    line.map(|value| value.trim().to_owned())
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn machine(entries: &[(&str, &str)]) -> (tempfile::TempDir, Source) {
+        let dir = tempfile::tempdir().unwrap();
+        let entries_dir = dir.path().join("boot/loader/entries");
+        std::fs::create_dir_all(&entries_dir).unwrap();
+        for (name, options) in entries {
+            let text = format!("title {name}\nlinux /vmlinuz-{name}\noptions {options}\n");
+            std::fs::write(entries_dir.join(format!("{name}.conf")), text).unwrap();
+        }
+        let source = Source::at(dir.path()).unwrap();
+        (dir, source)
+    }
+
+    fn keys(keys: &[&str]) -> Vec<String> {
+        keys.iter().map(|key| (*key).to_owned()).collect()
+    }
+
+    #[test]
+    fn entries_that_agree_say_it_once_and_the_rescue_entry_is_not_asked() {
+        let (_dir, source) = machine(&[
+            ("m-6.1", "ro nohz-full=2-3 hugepagesz=1G hugepages=4 nosmt root=/dev/sda"),
+            ("m-6.2", "nosmt hugepagesz=1G hugepages=4 nohz-full=2-3 ro root=/dev/sda"),
+            ("m-0-rescue", "ro root=/dev/sda"),
+        ]);
+
+        let said = current(&source, &keys(&["nosmt", "nohz_full", "hugepagesz", "hugepages"]));
+
+        assert_eq!(said, Fact::Is("nosmt nohz-full=2-3 hugepagesz=1G hugepages=4".to_owned()));
+        assert_eq!(current(&source, &keys(&["isolcpus"])), Fact::Absent);
+    }
+
+    #[test]
+    fn entries_that_differ_are_no_value_that_can_be_wanted() {
+        let (_dir, source) = machine(&[("m-6.1", "nosmt"), ("m-6.2", "nosmt=force")]);
+
+        let Fact::Is(said) = current(&source, &keys(&["nosmt"])) else { panic!("nothing said") };
+        assert!(said.contains("differs from others"), "{said}");
+    }
+
+    #[test]
+    fn a_machine_without_entries_says_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let source = Source::at(dir.path()).unwrap();
+
+        assert_eq!(current(&source, &keys(&["nosmt"])), Fact::Absent);
+    }
 }

@@ -197,7 +197,7 @@ fn replace_line(matching: &str, line: &str, file: &str) -> String {
 fn boot_parameter(key: &str, value: &BootValue, at: &dyn Fn(&str) -> String) -> String {
     let arguments = boot::Arguments::of(key, value);
     let grubby = boot::KernelArguments::with(boot::ArgumentTool::Grubby, &arguments).shell();
-    let lines = print(&boot::grub::lines(&arguments));
+    let lines = print(&boot::grub::lines(&arguments, true));
     let dir = at(boot::grub::DROP_IN_DIR);
     format!(
         "if command -v grubby > /dev/null; then {}; else mkdir -p {dir} && {lines} >> {} && update-grub; fi",
