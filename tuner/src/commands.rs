@@ -6,6 +6,7 @@ mod facts;
 mod gate;
 mod measure;
 mod schema;
+mod watch;
 
 use std::{
     ffi::OsString,
@@ -69,6 +70,8 @@ enum Command {
     Gate(gate::Args),
     /// Say what differs between machines that should be alike.
     Diff(diff::Args),
+    /// Say what changed since the last time, one line for each transition.
+    Watch(watch::Args),
     /// Print the JSON Schema of what `analyze --json` answers.
     Schema(schema::Args),
 }
@@ -82,6 +85,8 @@ pub struct Surroundings {
     pub stderr_is_terminal: bool,
     /// Did the user ask for no colours?
     pub no_color: bool,
+    /// Does standard output go to the journal (`JOURNAL_STREAM` is set)?
+    pub is_journal: bool,
     /// `SSH_CONNECTION`: the way in that must not be cut.
     pub ssh_connection: Option<String>,
 }
@@ -134,7 +139,6 @@ impl Failure {
 
 /// One look at a machine.
 pub(crate) struct Look {
-    pub(crate) facts: Facts,
     pub(crate) intent: Intent,
     pub(crate) findings: Vec<Finding>,
 }
@@ -168,7 +172,7 @@ impl Session<'_> {
         let facts = Facts::read(&source);
         let intent = self.intent(&facts)?;
         let findings = checks::run(&checks::Context::new(&facts, &intent));
-        Ok(Look { facts, intent, findings })
+        Ok(Look { intent, findings })
     }
 
     /// Answers in JSON.
@@ -210,6 +214,7 @@ pub fn run(
         Command::Analyze(args) => analyze::run(&args, &mut session),
         Command::Gate(args) => gate::run(&args, &mut session),
         Command::Diff(args) => diff::run(&args, &mut session),
+        Command::Watch(args) => watch::run(&args, &mut session),
         Command::Schema(args) => schema::run(&args, &mut session),
     };
     match done {

@@ -41,6 +41,7 @@ pub mod measured;
 pub mod plan;
 pub mod report;
 mod source;
+pub mod watch;
 
 pub use exit::Exit;
 pub use fact::Fact;

@@ -16,7 +16,16 @@ fn main() -> ExitCode {
         // https://no-color.org: present and not empty.
         no_color: env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
             || env::var_os("TERM").is_some_and(|terminal| terminal == "dumb"),
+        is_journal: is_journal(),
         ssh_connection: env::var("SSH_CONNECTION").ok(),
     };
     commands::run(env::args_os(), &surroundings, &mut io::stdout(), &mut io::stderr()).into()
+}
+
+/// Does standard output go to the journal? `JOURNAL_STREAM` names its device and inode, and is inherited by programs
+/// whose output goes elsewhere (systemd.exec(5)).
+fn is_journal() -> bool {
+    let stream = env::var("JOURNAL_STREAM").unwrap_or_default();
+    rustix::fs::fstat(io::stdout())
+        .is_ok_and(|stat| stream == format!("{}:{}", stat.st_dev, stat.st_ino))
 }

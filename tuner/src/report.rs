@@ -181,7 +181,7 @@ impl Entry {
 
 /// What a shell is told.
 fn commands(changes: &[Change]) -> Vec<String> {
-    changes.iter().map(|c| format!("{c:?}")).collect()
+    changes.iter().flat_map(Change::shell).collect()
 }
 
 /// The JSON Schema of [`Report`].

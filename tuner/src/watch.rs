@@ -1,0 +1,191 @@
+//! What changed since the machine was last looked at: states are compared, not texts.
+//!
+//! A watcher that reads a growing log reports the first bad line for ever. This one keeps the state of every check, and
+//! says one thing for each transition.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Verdict, report::Report};
+
+/// The version of [`State`] and [`Event`] in JSON.
+pub const SCHEMA: u32 = 1;
+
+/// What the checks said when they were last run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct State {
+    /// The version of this notation: 1.
+    pub schema: u32,
+    /// What each check found.
+    pub checks: BTreeMap<String, CheckState>,
+}
+
+/// What one check found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CheckState {
+    /// How good it was.
+    pub verdict: Verdict,
+    /// What was seen then.
+    pub seen: String,
+}
+
+/// One transition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Event {
+    /// The version of this notation: 1.
+    pub schema: u32,
+    /// The check.
+    pub id: String,
+    /// What is checked.
+    pub title: String,
+    /// What it was.
+    pub from: Verdict,
+    /// What it is.
+    pub to: Verdict,
+    /// What was seen before.
+    pub was: String,
+    /// What is seen now.
+    pub seen: String,
+    /// How much it matters.
+    pub severity: Severity,
+    /// What would mend it.
+    pub commands: Vec<String>,
+}
+
+/// How much a transition matters, with the priorities of syslog(3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Severity {
+    /// It became bad.
+    Error,
+    /// It became worse, or can not be seen any more.
+    Warning,
+    /// It became better.
+    Notice,
+}
+
+impl Severity {
+    /// The priority that systemd reads in front of a line (sd-daemon(3)).
+    #[must_use]
+    pub const fn priority(self) -> u8 {
+        match self {
+            Self::Error => 3,
+            Self::Warning => 4,
+            Self::Notice => 5,
+        }
+    }
+}
+
+impl State {
+    /// The state that a report shows.
+    #[must_use]
+    pub fn of(report: &Report) -> Self {
+        let checks = report.findings.iter().map(|entry| {
+            let state = CheckState { verdict: entry.verdict, seen: entry.seen.clone() };
+            (entry.id.clone(), state)
+        });
+        Self { schema: SCHEMA, checks: checks.collect() }
+    }
+}
+
+/// What changed between a state and a report, the worst first.
+///
+/// Only verdicts count: a number that moves within its verdict is not an event. A check that was not there before (a
+/// newer version of the program) is one when it is bad.
+#[must_use]
+pub fn transitions(before: &State, report: &Report) -> Vec<Event> {
+    let mut events: Vec<Event> = report
+        .findings
+        .iter()
+        .filter_map(|entry| {
+            let (from, was) = match before.checks.get(&entry.id) {
+                Some(state) => (state.verdict, state.seen.clone()),
+                None => (Verdict::NotApplicable, "not looked at before".to_owned()),
+            };
+            let severity = severity(from, entry.verdict)?;
+            Some(Event {
+                schema: SCHEMA,
+                id: entry.id.clone(),
+                title: entry.title.clone(),
+                from,
+                to: entry.verdict,
+                was,
+                seen: entry.seen.clone(),
+                severity,
+                commands: entry.commands.clone(),
+            })
+        })
+        .collect();
+    events.sort_by(|a, b| (a.severity, &a.id).cmp(&(b.severity, &b.id)));
+    events
+}
+
+fn severity(from: Verdict, to: Verdict) -> Option<Severity> {
+    // Good, informative and not applicable are all "nothing to do".
+    let rank = |verdict| match verdict {
+        Verdict::Good | Verdict::Info | Verdict::NotApplicable => 0,
+        Verdict::Warn => 1,
+        Verdict::Unknown => 2,
+        Verdict::Bad => 3,
+    };
+    match (rank(from), rank(to)) {
+        (from, to) if from == to => None,
+        (_, 3) => Some(Severity::Error),
+        (from, to) if to > from => Some(Severity::Warning),
+        // What is seen again is not better than before for it.
+        (2, to) if to > 0 => Some(Severity::Warning),
+        _ => Some(Severity::Notice),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Facts, Intent, Source, checks};
+
+    fn report(nmi_watchdog: &str) -> Report {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("proc/sys/kernel");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("nmi_watchdog"), nmi_watchdog).unwrap();
+        let facts = Facts::read(&Source::at(dir.path()).unwrap());
+        let intent = Intent::without_config(&facts).unwrap();
+        Report::new(&checks::run(&checks::Context::new(&facts, &intent)), &intent)
+    }
+
+    #[test]
+    fn a_knob_that_came_back_is_one_event_and_then_none() {
+        let (good, bad) = (report("0"), report("1"));
+
+        let events = transitions(&State::of(&good), &bad);
+
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((&*event.id, event.from, event.to), ("WD-01", Verdict::Good, Verdict::Bad));
+        assert_eq!(event.severity, Severity::Error);
+        assert_eq!(transitions(&State::of(&bad), &bad), []);
+        assert_eq!(transitions(&State::of(&bad), &good)[0].severity, Severity::Notice);
+    }
+
+    fn any_verdict() -> impl Strategy<Value = Verdict> {
+        prop::sample::select(&Verdict::ALL[..])
+    }
+
+    proptest! {
+        #[test]
+        fn becoming_bad_is_always_an_error_and_staying_never_an_event(from in any_verdict(), to in any_verdict()) {
+            let severity = severity(from, to);
+            if from == to {
+                prop_assert_eq!(severity, None);
+            } else if to == Verdict::Bad {
+                prop_assert_eq!(severity, Some(Severity::Error));
+            } else if from == Verdict::Bad {
+                prop_assert!(severity.is_some());
+            }
+        }
+    }
+}
