@@ -15,12 +15,12 @@ const NEVER: &[(&str, &[&str])] = &[
     ("api", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
     ("ctl", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
     ("tuner", &["dpdk", "dpdk-sys", "pipeline", "ring"]),
-    ("lab", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
+    ("barewire-lab", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
     ("xtask", &["dpdk-sys", "hwloc2", "bindgen", "cc"]),
 ];
 
 /// Nothing depends on these.
-const LEAVES: &[&str] = &["bench", "lab", "scenarios", "xtask"];
+const LEAVES: &[&str] = &["barewire-lab", "bench", "scenarios", "xtask"];
 
 /// An error naming every arrow that points the wrong way.
 pub(crate) fn check() -> Result<(), Failure> {
