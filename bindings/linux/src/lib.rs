@@ -10,10 +10,12 @@
 //!       ─► numa ─┼─► topology::discover ─► config::machine::Machine
 //!  hwloc ────────┘
 //!       ─► pci, net, hugepages, irq, cmdline: what each says, as types
+//!  ethtool, route: what the kernel says over netlink
 //!  clock, thread: the calling thread's own system calls
 //! ```
 //!
-//! It only reads. What changes the machine (but for the calling thread itself) is the tuner's.
+//! It only reads. What changes the machine (but for the calling thread itself, and what [`ethtool`] can set) is the
+//! tuner's.
 //!
 //! ```
 //! use linux::{Root, topology};
@@ -29,18 +31,23 @@ pub mod clock;
 pub mod cmdline;
 pub mod cpu;
 mod cpuset;
+pub mod dimm;
+pub mod ethtool;
 pub mod hugepages;
 pub mod hwloc;
 pub mod irq;
 mod known;
 pub mod net;
+mod netlink;
 pub mod numa;
 pub mod pci;
 mod root;
+pub mod route;
 pub mod task;
 mod text;
 pub mod thread;
 pub mod topology;
 
 pub use known::Known;
+pub use netlink::NetlinkError;
 pub use root::{ReadError, Root, Seen};
