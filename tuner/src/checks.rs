@@ -7,16 +7,28 @@ mod boot;
 mod clock;
 mod interrupts;
 mod isolation;
+mod judge;
 mod measured;
 mod memory;
 mod network;
 mod nics;
 mod pcie;
 mod power;
+mod process;
+mod ras;
+#[cfg(test)]
+mod sample;
 mod security;
+#[cfg(test)]
+mod testing;
 mod topology;
+mod watchdog;
+mod wording;
 
-use crate::{Facts, Finding, Intent, Measured, Risk, Section, Verdict, change::Change};
+use crate::{
+    Facts, Finding, Intent, Measured, Risk, Section, Verdict, change::Change,
+    facts::process::Process,
+};
 
 /// One check.
 #[derive(Debug, Clone, Copy)]
@@ -72,13 +84,15 @@ pub struct Context<'a> {
     pub intent: &'a Intent,
     /// What happened while it was watched; none when it was not.
     pub measured: Option<&'a Measured>,
+    /// The process that was asked about, if one was.
+    pub process: Option<&'a Process>,
 }
 
 impl<'a> Context<'a> {
     /// The machine and what it is for.
     #[must_use]
     pub fn new(facts: &'a Facts, intent: &'a Intent) -> Self {
-        Self { facts, intent, measured: None }
+        Self { facts, intent, measured: None, process: None }
     }
 
     /// And what happened while the machine was watched.
@@ -87,10 +101,15 @@ impl<'a> Context<'a> {
         Self { measured, ..self }
     }
 
+    /// And a process that was asked about.
+    #[must_use]
+    pub fn with_process(self, process: Option<&'a Process>) -> Self {
+        Self { process, ..self }
+    }
+
     /// What happened while the machine was watched, or what a check that needs to know that answers without it.
     fn watched(&self) -> Result<&'a Measured, Outcome> {
-        self.measured
-            .ok_or_else(|| Outcome::not_applicable("not measured: run with --measure 5s"))
+        self.measured.ok_or_else(|| Outcome::not_applicable("not measured: run with --measure 5s"))
     }
 }
 
@@ -196,6 +215,8 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         isolation::CHECKS,
         interrupts::CHECKS,
         clock::CHECKS,
+        watchdog::CHECKS,
+        ras::CHECKS,
         power::CHECKS,
         memory::CHECKS,
         pcie::CHECKS,
@@ -209,10 +230,16 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
     .flatten()
 }
 
-/// Runs every check.
+/// Every check, and those that are about one process.
+pub fn catalogue() -> impl Iterator<Item = &'static Check> {
+    all().chain(process::CHECKS)
+}
+
+/// Runs every check; and those that are about one process, if one was asked about.
 #[must_use]
 pub fn run(context: &Context<'_>) -> Vec<Finding> {
-    all().map(|check| check.run(context)).collect()
+    let of_process = context.process.map_or(&[][..], |_| process::CHECKS);
+    all().chain(of_process).map(|check| check.run(context)).collect()
 }
 
 impl Check {
@@ -249,7 +276,7 @@ mod tests {
     #[test]
     fn every_check_has_a_name_of_its_own_and_says_why() {
         let mut ids = BTreeSet::new();
-        for check in all() {
+        for check in catalogue() {
             assert!(ids.insert(check.id), "{} is there twice", check.id);
             let (letters, digits) = check.id.split_once('-').unwrap();
             assert!(letters.bytes().all(|b| b.is_ascii_uppercase()), "{}", check.id);

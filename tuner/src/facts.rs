@@ -11,6 +11,9 @@ pub mod network;
 pub mod nics;
 pub mod pci;
 pub mod power;
+pub mod process;
+pub mod processor;
+pub mod ras;
 pub mod security;
 pub mod system;
 pub mod tasks;
@@ -35,8 +38,12 @@ pub struct Facts {
     pub isolation: isolation::Isolation,
     /// Interrupts and who serves them.
     pub interrupts: interrupts::Interrupts,
-    /// Clock sources, watchdogs, machine checks.
+    /// The processor: who made it and what it promises.
+    pub processor: Fact<processor::Processor>,
+    /// Clock sources, timers and watchdogs.
     pub clock: clock::Clock,
+    /// Memory errors, machine checks, and who samples the CPUs.
+    pub ras: ras::Ras,
     /// Frequencies, idle states, firmware knobs.
     pub power: power::Power,
     /// Hugepages and the rest of memory management.
@@ -71,7 +78,9 @@ impl Facts {
             topology: topology::Topology::read(source, machine.value()),
             isolation: isolation::Isolation::read(source),
             interrupts: interrupts::Interrupts::read(source),
+            processor: processor::Processor::read(source),
             clock: clock::Clock::read(source),
+            ras: ras::Ras::read(source),
             power: power::Power::read(source, machine.value()),
             memory: memory::Memory::read(source, machine.value()),
             pci: pci::Pci::read(source),

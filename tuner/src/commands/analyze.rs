@@ -3,7 +3,11 @@
 use clap::ValueEnum;
 
 use super::{Failure, Session};
-use crate::{Exit, Facts, Finding, Section, checks, report};
+use crate::{
+    Exit, Facts, Finding, Section, checks,
+    facts::process::{Process, ProcessError},
+    report,
+};
 
 /// Say what is good and what is not, why, and what would mend it.
 #[derive(Debug, clap::Args)]
@@ -16,6 +20,9 @@ pub(super) struct Args {
     section: Vec<Section>,
     #[command(flatten)]
     measure: super::Measure,
+    /// Look at this process too: a name or a number.
+    #[arg(long, value_name = "NAME|PID")]
+    process: Option<String>,
     /// In which notation to answer.
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
@@ -55,7 +62,13 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     let facts = Facts::read(&source);
     let intent = session.intent(&facts)?;
     let measured = session.measured(args.measure, &source, &intent)?;
-    let context = checks::Context::new(&facts, &intent).with_measured(measured.as_ref());
+    let process = match &args.process {
+        Some(wanted) => Some(Process::read(&source, &facts, wanted).map_err(usage)?),
+        None => None,
+    };
+    let context = checks::Context::new(&facts, &intent)
+        .with_measured(measured.as_ref())
+        .with_process(process.as_ref());
     let mut findings = checks::run(&context);
     findings.retain(|finding| is_wanted(args, finding));
     let report = report::Report::new(&findings, &intent);
@@ -71,10 +84,14 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     Ok(Exit::Success)
 }
 
+fn usage(error: ProcessError) -> Failure {
+    Failure::Usage(error.to_string())
+}
+
 /// The check of that name, or a hint at one that is written alike.
 pub(super) fn check(id: &str) -> Result<&'static checks::Check, Failure> {
-    checks::all().find(|check| check.id.eq_ignore_ascii_case(id)).ok_or_else(|| {
-        let near = checks::all()
+    checks::catalogue().find(|check| check.id.eq_ignore_ascii_case(id)).ok_or_else(|| {
+        let near = checks::catalogue()
             .map(|check| (strsim::damerau_levenshtein(check.id, &id.to_uppercase()), check.id))
             .min()
             .filter(|(distance, _)| *distance <= 2);

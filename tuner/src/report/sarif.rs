@@ -12,7 +12,7 @@ use crate::{Verdict, checks};
 /// # Errors
 /// What `out` answers.
 pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
-    let rules: Vec<Value> = checks::all()
+    let rules: Vec<Value> = checks::catalogue()
         .map(|check| {
             json!({
                 "id": check.id,
