@@ -51,6 +51,7 @@ mod resolve;
 mod schema;
 mod section;
 mod stage;
+mod tune;
 mod value;
 mod written;
 
@@ -66,3 +67,4 @@ pub use pci::{PciAddress, PciAddressError};
 pub use read::{load, parse};
 pub use schema::reference;
 pub use section::KeyHelp;
+pub use tune::{CheckId, CheckIdError};

@@ -3,12 +3,12 @@
 //! Values of these types come from [`crate::load`] and [`crate::parse`] only: names are unique, every edge leads
 //! somewhere, the graph has no cycle, and every number is in its range.
 
-use std::{net::IpAddr, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf, time::Duration};
 
 use ipnet::IpNet;
 use serde::Serialize;
 
-use crate::{CpuSet, MacAddress, NumaNode, PciAddress, duration::as_text};
+use crate::{CheckId, CpuSet, MacAddress, NumaNode, PciAddress, duration::as_text};
 
 /// One valid configuration file.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,6 +29,8 @@ pub struct Config {
     pub control: Control,
     /// What is logged, and how.
     pub log: Log,
+    /// How the machine is tuned for it.
+    pub tune: Tune,
 }
 
 /// Index into [`Config::ports`].
@@ -267,6 +269,41 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// `[tune]`
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Tune {
+    /// What matters most.
+    pub profile: TuneProfile,
+    /// Interfaces that nobody may cut, besides those that the tuner finds itself.
+    pub management: Vec<String>,
+    /// Checks whose fix is wanted although it is harmful.
+    pub i_want: Vec<CheckId>,
+    /// What is to be done about single checks.
+    pub set: BTreeMap<CheckId, Wish>,
+}
+
+/// What matters most when the machine is tuned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TuneProfile {
+    /// The tail.
+    LowLatency,
+    /// Packets per second.
+    Throughput,
+    /// Isolation without the knobs that cost much power.
+    Balanced,
+}
+
+/// What is to be done about a check.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Wish {
+    /// What it wants, even where experts disagree.
+    Apply,
+    /// Nothing.
+    Skip,
+    /// This value instead of the one that it wants.
+    Value(String),
 }
 
 impl StageKind {

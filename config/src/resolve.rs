@@ -6,14 +6,14 @@ use toml::Spanned;
 
 use crate::{
     Auto, Config, Control, CpuSet, Device, Edge, Huge, Latency, Log, LogFormat, Memory, Mode,
-    Pipeline, Port, PortIx, Stage, StageIx, StageKind,
+    Pipeline, Port, PortIx, Stage, StageIx, StageKind, Tune, TuneProfile,
     diagnostic::{Place, Report},
     graph,
     names::Names,
     schema::{self, File},
     section::Item,
     stage::{self, Draft},
-    value::{Cpus, Field, Whole},
+    value::{Cpus, Field, List, Whole},
 };
 
 /// The path that `barewire` looks at unless told otherwise.
@@ -83,6 +83,7 @@ pub(crate) fn resolve(file: &File, report: &mut Report<'_>) -> Option<Config> {
         latency: latency(&file.latency),
         control: control(&file.control),
         log: log(&file.log),
+        tune: tune(&file.tune),
     })
 }
 
@@ -317,6 +318,22 @@ fn log(log: &schema::Log) -> Log {
             .map_or_else(|| "info".to_owned(), |given| given.get_ref().0.clone()),
         format: log.format.copied_or(LogFormat::Text),
     }
+}
+
+fn tune(tune: &schema::Tune) -> Tune {
+    let wishes = tune.set.given().map(|given| given.get_ref().0.clone());
+    Tune {
+        profile: tune.profile.copied_or(TuneProfile::LowLatency),
+        management: listed(&tune.management, |name| name.0.clone()),
+        i_want: listed(&tune.i_want, Clone::clone),
+        set: wishes.unwrap_or_default(),
+    }
+}
+
+/// What is in a list, or nothing.
+fn listed<T, U, const MAX: usize>(field: &Field<List<T, MAX>>, of: impl Fn(&T) -> U) -> Vec<U> {
+    let list = field.given().map_or(&[][..], |list| &list.get_ref().0);
+    list.iter().map(|item| of(item.get_ref())).collect()
 }
 
 /// The number, or the default.

@@ -11,9 +11,10 @@ use toml::{
 };
 
 use crate::{
-    Auto, Device, Huge, KeyHelp, LogFormat, MacAddress, Mode, NumaNode,
+    Auto, CheckId, Device, Huge, KeyHelp, LogFormat, MacAddress, Mode, NumaNode, TuneProfile,
     diagnostic::{Place, Report},
     section::{Item, Section, read_list, read_section, section, unknown_key},
+    tune::{Interface, Wishes},
     value::{
         Cpus, EdgeText, Field, Group, InputText, Kind, List, LogFilter, MacsWord, Name, PowerOfTwo,
         SocketPath, Time, Value as _, Whole,
@@ -38,11 +39,12 @@ pub(crate) struct File {
     pub(crate) latency: Latency,
     pub(crate) control: Control,
     pub(crate) log: Log,
+    pub(crate) tune: Tune,
 }
 
 impl File {
     const KEYS: &'static [&'static str] =
-        &["cores", "memory", "port", "pipeline", "stage", "latency", "control", "log"];
+        &["cores", "memory", "port", "pipeline", "stage", "latency", "control", "log", "tune"];
 
     /// Read every section, and report what is wrong in each.
     pub(crate) fn read(table: &DeTable<'_>, report: &mut Report<'_>) -> Self {
@@ -61,6 +63,7 @@ impl File {
             latency: read_section("latency", table.get("latency"), report),
             control: read_section("control", table.get("control"), report),
             log: read_section("log", table.get("log"), report),
+            tune: read_section("tune", table.get("tune"), report),
         }
     }
 }
@@ -77,6 +80,7 @@ pub fn reference() -> Vec<KeyHelp> {
         Latency::help(),
         Control::help(),
         Log::help(),
+        Tune::help(),
     ]
     .concat()
 }
@@ -459,5 +463,45 @@ section! {
         /// format = "json"
         /// ```
         format: LogFormat,
+    }
+}
+
+section! {
+    /// `[tune]`: how `barewire-tune` prepares the machine; the daemon does not look at it.
+    "[tune]" Tune {
+        /// What matters most: `"low-latency"`, `"throughput"` or `"balanced"`.
+        ///
+        /// Default `"low-latency"`: whatever disturbs a worker goes, and idle CPUs stay awake, which costs power on all
+        /// of the machine. `"throughput"` leaves batching and offloads as they are; `"balanced"` isolates the workers
+        /// but lets the rest of the machine save power.
+        /// ```toml
+        /// profile = "balanced"
+        /// ```
+        profile: TuneProfile,
+        /// Interfaces that are the operators' way in, up to 64: never bound to another driver, and changed last, if at
+        /// all.
+        ///
+        /// Default `[]`: those that the tuner finds by itself (default routes, the SSH session, what carries the root
+        /// file system) are kept safe as well. Naming one too many costs nothing.
+        /// ```toml
+        /// management = ["eno1"]
+        /// ```
+        management: List<Interface, 64>,
+        /// Checks whose change is made although it is known to do harm (`mitigations=off` and the like), up to 64.
+        ///
+        /// Default `[]`: such a change is refused, and the plan says so. Each check has to be named.
+        /// ```toml
+        /// i_want = ["SEC-01"]
+        /// ```
+        i_want: List<CheckId, 64>,
+        /// What is to be done about single checks, by the id that a report prints: `"apply"`, `"skip"`, or a value.
+        ///
+        /// Default `{}`: what the profile says. `"apply"` also takes what experts disagree about and is otherwise left
+        /// alone until a measurement decides; `"skip"` leaves a knob as it is, and its finding stays in the report; a
+        /// value is set instead of the one that the check wants, at your own risk.
+        /// ```toml
+        /// set = { "CLK-05" = "apply", "MEM-13" = "skip", "MEM-14" = 1 }
+        /// ```
+        set: Wishes,
     }
 }

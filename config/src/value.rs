@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use toml::{Spanned, de::DeValue};
 
 use crate::{
-    Auto, CpuSet, Device, Huge, LogFormat, MacAddress, Mode, NumaNode,
+    Auto, CpuSet, Device, Huge, LogFormat, MacAddress, Mode, NumaNode, TuneProfile,
     diagnostic::{Place, Report, any_of, nearest},
     format_duration, parse_duration,
 };
@@ -14,9 +14,9 @@ use crate::{
 /// Why a value was not taken.
 #[derive(Debug)]
 pub(crate) struct Wrong {
-    span: Range<usize>,
-    why: String,
-    help: Option<String>,
+    pub(crate) span: Range<usize>,
+    pub(crate) why: String,
+    pub(crate) help: Option<String>,
 }
 
 /// A type that a value of the file can have.
@@ -86,7 +86,7 @@ impl<T> Field<T> {
 }
 
 /// The usual reason: something else is wanted.
-fn unwanted<T: Value>(value: &Spanned<DeValue<'_>>) -> Vec<Wrong> {
+pub(crate) fn unwanted<T: Value>(value: &Spanned<DeValue<'_>>) -> Vec<Wrong> {
     because(value, format!("{} is wanted", T::wanted()), None)
 }
 
@@ -95,7 +95,7 @@ fn because(value: &Spanned<DeValue<'_>>, why: String, help: Option<String>) -> V
 }
 
 /// The value's text, if it is a text.
-fn text<'v, T: Value>(value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Vec<Wrong>> {
+pub(crate) fn text<'v, T: Value>(value: &'v Spanned<DeValue<'_>>) -> Result<&'v str, Vec<Wrong>> {
     value.get_ref().as_str().ok_or_else(|| unwanted::<T>(value))
 }
 
@@ -245,6 +245,14 @@ impl Choice for Mode {
 
 impl Choice for LogFormat {
     const ALL: &'static [(&'static str, Self)] = &[("text", Self::Text), ("json", Self::Json)];
+}
+
+impl Choice for TuneProfile {
+    const ALL: &'static [(&'static str, Self)] = &[
+        ("low-latency", Self::LowLatency),
+        ("throughput", Self::Throughput),
+        ("balanced", Self::Balanced),
+    ];
 }
 
 /// What a stage does, without its parameters.

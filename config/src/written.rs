@@ -10,7 +10,7 @@ use serde::{Serialize, Serializer};
 
 use crate::{
     Auto, Config, Control, Cores, Device, Edge, Huge, Latency, Log, LogFormat, MacAddress, Macs,
-    Memory, Mode, NumaNode, Pipeline, Port, StageKind,
+    Memory, Mode, NumaNode, Pipeline, Port, StageKind, Tune, TuneProfile, Wish,
     value::{Choice, Kind, MacsWord},
 };
 
@@ -28,7 +28,7 @@ impl Config {
 
 impl Serialize for Config {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { cores, memory, ports, pipeline, stages, latency, control, log } = self;
+        let Self { cores, memory, ports, pipeline, stages, latency, control, log, tune } = self;
         File {
             cores,
             memory,
@@ -36,6 +36,7 @@ impl Serialize for Config {
             latency,
             control,
             log,
+            tune,
             port: ports.iter().map(|port| PortSection::of(self, port)).collect(),
             stage: stages.iter().map(|stage| StageSection::of(self, stage)).collect(),
         }
@@ -51,6 +52,7 @@ struct File<'c> {
     latency: &'c Latency,
     control: &'c Control,
     log: &'c Log,
+    tune: &'c Tune,
     port: Vec<PortSection<'c>>,
     stage: Vec<StageSection<'c>>,
 }
@@ -188,5 +190,21 @@ impl Serialize for Mode {
 impl Serialize for LogFormat {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.word())
+    }
+}
+
+impl Serialize for TuneProfile {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+impl Serialize for Wish {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Apply => "apply",
+            Self::Skip => "skip",
+            Self::Value(value) => value,
+        })
     }
 }

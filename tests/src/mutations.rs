@@ -70,6 +70,7 @@ impl Example {
             let end = match rest.as_bytes().first()? {
                 b'"' => rest[1..].find('"')? + 2,
                 b'[' => rest.find(']')? + 1,
+                b'{' => rest.find('}')? + 1,
                 _ => rest.find(' ').unwrap_or(rest.len()),
             };
             (!key.starts_with('#')).then(|| (at, key, &rest[..end]))
