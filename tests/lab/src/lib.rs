@@ -57,6 +57,6 @@ pub use image::{Image, Lab};
 pub use machine::{Machine, Model};
 pub use nic::Nic;
 pub use recipe::{Debian, Kernel, Recipe};
-pub use skip::{cache_of_this_tree, image_or_skip, skip};
+pub use skip::{cache_of_this_tree, image_or_skip, skip, under_test};
 pub use snapshot::Snapshot;
 pub use wire::Exit;

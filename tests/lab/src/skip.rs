@@ -1,8 +1,8 @@
-//! Tests that can not run here, and say so.
+//! What the tests are asked to run on; and tests that can not run here, and say so.
 
 use std::{env, path::PathBuf, thread};
 
-use crate::{Cache, Image, Lab, Recipe};
+use crate::{Cache, Debian, Image, Kernel, Lab, Model, Recipe};
 
 /// Says that the running test is skipped; `cargo xtask lab test` counts these lines.
 pub fn skip(why: &str) {
@@ -21,6 +21,34 @@ pub fn cache_of_this_tree() -> PathBuf {
         Some(target) => top.join(target).join("lab"),
         None => top.join("target/lab"),
     }
+}
+
+/// The Debian, and the kind of NIC, that `cargo xtask lab test` asks the tests to use: Debian 12 with its standard kernel
+/// and igb, unless told otherwise. For tests that are to hold on every machine.
+///
+/// # Panics
+/// When it asks in words that nobody knows.
+#[must_use]
+pub fn under_test() -> (Recipe, Model) {
+    let words = env::var("BAREWIRE_LAB_MACHINE").unwrap_or_default();
+    understood(&words).unwrap_or_else(|word| panic!("BAREWIRE_LAB_MACHINE: unknown word {word}"))
+}
+
+fn understood(words: &str) -> Result<(Recipe, Model), &str> {
+    let (mut debian, mut kernel, mut model) = (Debian::Bookworm, Kernel::Standard, Model::Igb);
+    for word in words.split_whitespace() {
+        match word {
+            "--debian" | "--nics" => {}
+            "bookworm" => debian = Debian::Bookworm,
+            "trixie" => debian = Debian::Trixie,
+            "--rt" => kernel = Kernel::Rt,
+            "e1000e" => model = Model::E1000e,
+            "igb" => model = Model::Igb,
+            "virtio" => model = Model::VirtioNet,
+            unknown => return Err(unknown),
+        }
+    }
+    Ok((Recipe::new(debian, kernel), model))
 }
 
 /// The image, if it has been built; else the running test is skipped.
@@ -45,4 +73,17 @@ pub fn image_or_skip(recipe: &Recipe) -> Option<Image> {
         skip(&format!("needs the image {recipe}: `cargo xtask lab build` makes it"));
     }
     image
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_machine_is_asked_for_in_the_words_of_the_command_line() {
+        let rt = Recipe::new(Debian::Trixie, Kernel::Rt);
+        assert_eq!(understood("--debian trixie --nics virtio --rt"), Ok((rt, Model::VirtioNet)));
+        assert_eq!(understood(""), Ok((Recipe::default(), Model::Igb)));
+        assert_eq!(understood("--debian sarge"), Err("sarge"));
+    }
 }

@@ -11,6 +11,7 @@
 //! | `loom` | the rings' model checks alone |
 //! | `abi` | builds and tests against another DPDK release, in a root directory of its own |
 //! | `man` | writes the man pages to target/man |
+//! | `lab` | a virtual bare-metal machine: builds its image, runs the tests that need a real boot, lets you in |
 //!
 //! Exit codes: 0 all is well; 1 a step failed; 2 wrong usage; 3 the machine lacks something that could not be
 //! installed; 130 interrupted. What a command changed on the machine (namespaces, hugepages) is undone in every case.
@@ -26,6 +27,7 @@ mod ci;
 mod demo;
 mod fuzz;
 mod hugepages;
+mod lab;
 mod man;
 mod run;
 mod say;
@@ -50,7 +52,11 @@ const EXIT_CODES: &str = "Exit codes: 0 all is well, 1 a step failed, 2 wrong us
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Install what is missing for building, testing and the demo
-    Setup,
+    Setup {
+        /// Also for the virtual lab
+        #[arg(long)]
+        lab: bool,
+    },
     /// Run barewired on real traffic and print what happened
     Demo(demo::Options),
     /// Run every test
@@ -70,6 +76,8 @@ enum Command {
     },
     /// Write the man pages to target/man
     Man,
+    /// A virtual bare-metal machine, for what needs a real boot
+    Lab(lab::Options),
 }
 
 fn main() -> ExitCode {
@@ -86,7 +94,10 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command, interrupt: &Interrupt) -> Result<(), Failure> {
     match command {
-        Command::Setup => setup::run(interrupt),
+        Command::Setup { lab } => {
+            setup::run(interrupt)?;
+            if lab { setup::lab(interrupt) } else { Ok(()) }
+        }
         Command::Demo(options) => demo::run(&options, interrupt),
         Command::Test(options) => test::run(&options, interrupt),
         Command::Ci => ci::run(interrupt),
@@ -95,5 +106,6 @@ fn dispatch(command: Command, interrupt: &Interrupt) -> Result<(), Failure> {
         Command::Loom => test::loom(interrupt),
         Command::Abi { release } => abi::run(&release, interrupt),
         Command::Man => man::run(interrupt),
+        Command::Lab(options) => lab::run(&options, interrupt),
     }
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask setup`: what Debian packages and cargo programs are missing, said and installed.
+//! `cargo xtask setup`: what Debian packages and cargo programs are missing, said and installed. With `--lab` also
+//! what the virtual lab needs, which nothing else does.
 //!
 //! When nothing is missing this reads dpkg's database once and is done: no network, well under a second.
 
@@ -32,10 +33,23 @@ const PACKAGES: &[(&str, &str)] = &[
     ("iperf3", "a real TCP transfer for the demo and the scenarios"),
 ];
 
+/// What the virtual lab needs besides. Its emulator comes with its images, into the cache.
+const LAB_PACKAGES: &[(&str, &str)] = &[
+    ("mmdebstrap", "unpacks the Debian that the lab boots"),
+    ("e2fsprogs", "makes the lab's disk of a folder, without mounting it"),
+    ("util-linux", "setpriv, unshare and setsid: nothing of a guest outlives its test"),
+    ("libc6-dev", "the agent in the guest is linked statically"),
+];
+
+/// Installs what is missing for the virtual lab.
+pub(crate) fn lab(interrupt: &Interrupt) -> Result<(), Failure> {
+    packages(LAB_PACKAGES, interrupt).map_err(lacking)
+}
+
 /// Installs what is missing.
 pub(crate) fn run(interrupt: &Interrupt) -> Result<(), Failure> {
     let begun = Instant::now();
-    packages(interrupt).map_err(lacking)?;
+    packages(PACKAGES, interrupt).map_err(lacking)?;
     nextest(interrupt).map_err(lacking)?;
     say::done("set-up", begun.elapsed());
     Ok(())
@@ -49,8 +63,8 @@ fn lacking(failure: Failure) -> Failure {
     }
 }
 
-fn packages(interrupt: &Interrupt) -> Result<(), Failure> {
-    let names: Vec<&str> = PACKAGES.iter().map(|(name, _)| *name).collect();
+fn packages(wanted: &[(&str, &str)], interrupt: &Interrupt) -> Result<(), Failure> {
+    let names: Vec<&str> = wanted.iter().map(|(name, _)| *name).collect();
     let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
     if !is_debian(&release) {
         return Err(Failure::Missing(format!(
@@ -64,7 +78,7 @@ fn packages(interrupt: &Interrupt) -> Result<(), Failure> {
         return Ok(());
     }
     say::begin("set-up installs these Debian packages, and what they depend on:");
-    for (name, why) in PACKAGES.iter().filter(|(name, _)| missing.contains(name)) {
+    for (name, why) in wanted.iter().filter(|(name, _)| missing.contains(name)) {
         say::note(format!("{name:16} {why}"));
     }
     let mut install = vec!["install", "--yes", "--no-install-recommends"];

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: every test there is, and which of them could not run here.
 
-use std::{collections::BTreeSet, fs, time::Instant};
+use std::{collections::BTreeSet, fs, process::Command, time::Instant};
 
 use crate::{
     hugepages::Hugepages,
@@ -34,22 +34,8 @@ pub(crate) fn all(nextest: &[String], interrupt: &Interrupt) -> Result<(), Failu
     // Programs and tests in one call: both are then built once, with the same features.
     run::step(interrupt, "build", &mut tree::cargo(["build", "--workspace", "--bins", "--tests"]))?;
 
-    let junit = tree::target().join("nextest/default/junit.xml");
-    match fs::remove_file(&junit) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            return Err(Failure::Io {
-                what: format!("cannot remove {}", junit.display()),
-                source: error,
-            });
-        }
-        _ => {}
-    }
-    let tests = run::step(
-        interrupt,
-        "tests",
-        tree::cargo(["nextest", "run", "--workspace", "--no-tests=fail"]).args(nextest),
-    );
-    let skips = fs::read_to_string(&junit).map(|xml| skipped(&xml)).unwrap_or_default();
+    let mut command = tree::cargo(["nextest", "run", "--workspace", "--no-tests=fail"]);
+    let (tests, skips) = nextest_and_skips(interrupt, command.args(nextest))?;
     if tests.is_err() {
         report(&skips)?;
         return tests;
@@ -78,6 +64,37 @@ pub(crate) fn loom(interrupt: &Interrupt) -> Result<(), Failure> {
             .arg(tree::target().join("loom"))
             .env("RUSTFLAGS", "--cfg loom"),
     )
+}
+
+/// Runs these tests, and says which were skipped.
+pub(crate) fn nextest(
+    interrupt: &Interrupt,
+    command: &mut Command,
+) -> Result<BTreeSet<String>, Failure> {
+    let (tests, skips) = nextest_and_skips(interrupt, command)?;
+    report(&skips)?;
+    tests.map(|()| skips)
+}
+
+/// How the tests ended, and which were skipped.
+fn nextest_and_skips(
+    interrupt: &Interrupt,
+    command: &mut Command,
+) -> Result<(Result<(), Failure>, BTreeSet<String>), Failure> {
+    let junit = tree::target().join("nextest/default/junit.xml");
+    // That of another run must not be taken for this one's.
+    match fs::remove_file(&junit) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(Failure::Io {
+                what: format!("cannot remove {}", junit.display()),
+                source: error,
+            });
+        }
+        _ => {}
+    }
+    let tests = run::step(interrupt, "tests", command);
+    let skips = fs::read_to_string(&junit).map(|xml| skipped(&xml)).unwrap_or_default();
+    Ok((tests, skips))
 }
 
 /// Says what was skipped. An error when something was skipped for lack of what we have.

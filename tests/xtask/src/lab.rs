@@ -1,0 +1,158 @@
+//! `cargo xtask lab …`: the virtual bare-metal machine of tests/lab, and the tests that need a real boot.
+//!
+//! The lab itself is a program of its crate; here it is built, with what it needs on this machine, and called.
+
+use std::{
+    collections::BTreeSet, env::consts::EXE_SUFFIX, path::PathBuf, process::Command, time::Instant,
+};
+
+use clap::{Subcommand, ValueEnum};
+
+use crate::{
+    run::{self, Failure, Interrupt},
+    say, setup, test, tree,
+};
+
+/// Which machine, and what to do with it.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Do not look for missing packages
+    #[arg(long, global = true)]
+    no_setup: bool,
+    /// Where images and snapshots are kept [default: target/lab]
+    #[arg(long, global = true, value_name = "DIR")]
+    cache: Option<PathBuf>,
+    /// The release of Debian in the machine
+    #[arg(long, global = true, value_enum, default_value = "bookworm")]
+    debian: Debian,
+    /// With the PREEMPT_RT kernel
+    #[arg(long, global = true)]
+    rt: bool,
+    /// What kind of NICs the machine has
+    #[arg(long, global = true, value_enum, default_value = "igb")]
+    nics: Nics,
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Build the image, and take a snapshot of it booted
+    Build,
+    /// Run a command in a fresh machine; what is after it is `barewire-lab run`'s
+    #[command(trailing_var_arg = true)]
+    Run {
+        /// [--copy HOST:GUEST]… [--limit SECONDS] COMMAND
+        #[arg(required = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Build, then run the tests that need a real boot
+    Test {
+        /// Do not build the image; the tests are skipped when it is not there
+        #[arg(long)]
+        no_build: bool,
+        /// Passed to `cargo nextest run`
+        #[arg(last = true)]
+        nextest: Vec<String>,
+    },
+    /// Run lines from standard input in a fresh machine
+    Shell,
+    /// Remove the cache
+    Clean,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Debian {
+    Bookworm,
+    Trixie,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Nics {
+    E1000e,
+    Igb,
+    Virtio,
+}
+
+impl Options {
+    /// The words for the lab's own program, and for the tests' environment.
+    fn machine(&self) -> Vec<&'static str> {
+        let mut words = match self.debian {
+            Debian::Bookworm => vec!["--debian", "bookworm"],
+            Debian::Trixie => vec!["--debian", "trixie"],
+        };
+        words.extend(match self.nics {
+            Nics::E1000e => ["--nics", "e1000e"],
+            Nics::Igb => ["--nics", "igb"],
+            Nics::Virtio => ["--nics", "virtio"],
+        });
+        if self.rt {
+            words.push("--rt");
+        }
+        words
+    }
+
+    fn lab(&self, action: &str) -> Command {
+        let program = tree::target().join("debug").join(format!("barewire-lab{EXE_SUFFIX}"));
+        let mut command = Command::new(program);
+        if let Some(cache) = &self.cache {
+            command.arg("--cache").arg(cache);
+        }
+        command.args(self.machine()).arg(action);
+        command
+    }
+}
+
+/// Does it.
+pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failure> {
+    let begun = Instant::now();
+    if !options.no_setup {
+        setup::lab(interrupt)?;
+    }
+    run::step(
+        interrupt,
+        "build",
+        &mut tree::cargo(["build", "--package", "barewire-lab", "--bins", "--quiet"]),
+    )?;
+    match &options.action {
+        Action::Build => run::step(interrupt, "lab", &mut options.lab("build"))?,
+        Action::Run { arguments } => {
+            run::quiet_step(interrupt, "lab", options.lab("run").args(arguments))?;
+        }
+        Action::Shell => run::quiet_step(interrupt, "lab", &mut options.lab("shell"))?,
+        Action::Clean => run::step(interrupt, "lab", &mut options.lab("clean"))?,
+        Action::Test { no_build, nextest } => {
+            if !no_build {
+                run::step(interrupt, "lab", &mut options.lab("build"))?;
+            }
+            let skips = tests(options, nextest, interrupt)?;
+            if !no_build && skips.iter().any(|skip| skip.contains("needs the image")) {
+                return Err(Failure::Check("tests did not find the image that was built".into()));
+            }
+            say::done("the lab's tests", begun.elapsed());
+        }
+    }
+    Ok(())
+}
+
+/// Builds the programs that are copied into the machine, then runs the tests; which of them were skipped.
+fn tests(
+    options: &Options,
+    nextest: &[String],
+    interrupt: &Interrupt,
+) -> Result<BTreeSet<String>, Failure> {
+    run::step(
+        interrupt,
+        "build, optimised",
+        &mut tree::cargo(["build", "--release", "--bins", "--quiet"]),
+    )?;
+    let mut command = tree::cargo(["nextest", "run", "--package", "barewire-lab"]);
+    command
+        .args(["--ignore-default-filter", "--no-tests=fail", "--success-output=final"])
+        .args(nextest)
+        .env("BAREWIRE_LAB_MACHINE", options.machine().join(" "));
+    if let Some(cache) = &options.cache {
+        command.env("BAREWIRE_LAB_CACHE", tree::top().join(cache));
+    }
+    test::nextest(interrupt, &mut command)
+}
