@@ -2,6 +2,8 @@
 //!
 //! Sources: `next_arg()` in Linux 6.18 `lib/cmdline.c` for quotes, `parameq()` in `kernel/params.c` for dashes.
 
+use config::{CpuId, CpuSet};
+
 use crate::{ReadError, Root};
 
 /// The parameters the kernel was booted with.
@@ -87,6 +89,42 @@ impl Cmdline {
     }
 }
 
+/// A list of CPUs as the kernel takes it at boot: numbers, ranges and patterns, `N` for the last possible CPU, and `all`.
+///
+/// `None` when it is something else, is empty, or names a CPU beyond the last one.
+#[must_use]
+pub fn cpu_list(text: &str, last: CpuId) -> Option<CpuSet> {
+    let numbered = |part: &str| match part {
+        "all" => format!("0-{last}"),
+        part => part.replace('N', &last.to_string()),
+    };
+    // "1N" would become another number.
+    let bytes = text.as_bytes();
+    let is_glued = bytes.windows(2).any(|pair| match pair {
+        [a, b'N'] => a.is_ascii_alphanumeric(),
+        [b'N', b] => b.is_ascii_alphanumeric(),
+        _ => false,
+    });
+    let plain: Vec<String> = text.split(',').map(numbered).collect();
+    let cpus: CpuSet = plain.join(",").parse().ok()?;
+    let is_good = !is_glued && text.len() <= CpuSet::MAX_TEXT && cpus.last()? <= last;
+    is_good.then_some(cpus)
+}
+
+/// The flags and the list of an `isolcpus=` value: `managed_irq,domain,2-3`.
+#[must_use]
+pub fn isolcpus(value: &str) -> (Vec<&str>, &str) {
+    let (mut flags, mut rest) = (Vec::new(), value);
+    while let Some((flag, behind)) = rest.split_once(',') {
+        if !matches!(flag, "nohz" | "domain" | "managed_irq") {
+            break;
+        }
+        flags.push(flag);
+        rest = behind;
+    }
+    (flags, rest)
+}
+
 fn is_blank(c: char) -> bool {
     c.is_ascii_whitespace()
 }
@@ -113,6 +151,27 @@ fn parameter(word: &str) -> Parameter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_of_the_boot_line_may_say_n_and_all() {
+        let last = CpuId::new(7).unwrap();
+        let read = |text: &str| cpu_list(text, last).map(|cpus| cpus.to_string());
+
+        assert_eq!(read("2-3").as_deref(), Some("2-3"));
+        assert_eq!(read("4-N").as_deref(), Some("4-7"));
+        assert_eq!(read("all").as_deref(), Some("0-7"));
+        assert_eq!(read("0-7:1/2").as_deref(), Some("0,2,4,6"));
+        for wrong in ["", "2-3n", "8", "1N", "N1", "x", "3-2", "managed_irq,2"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn isolcpus_has_flags_before_its_list() {
+        assert_eq!(isolcpus("managed_irq,domain,2-3,5"), (vec!["managed_irq", "domain"], "2-3,5"));
+        assert_eq!(isolcpus("2-3"), (vec![], "2-3"));
+        assert_eq!(isolcpus("domain"), (vec![], "domain"));
+    }
 
     #[test]
     fn quotes_keep_blanks_and_go_away() {

@@ -30,7 +30,7 @@ pub mod activity;
 pub mod clock;
 pub mod cmdline;
 pub mod cpu;
-mod cpuset;
+pub mod cpuset;
 pub mod dimm;
 pub mod ethtool;
 pub mod hugepages;
