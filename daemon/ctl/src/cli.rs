@@ -144,7 +144,8 @@ pub(crate) struct LogLevel {
 
 #[derive(Debug, Args)]
 pub(crate) struct Reload {
-    /// Allow changes for which ports must stop and start: frames are lost meanwhile
+    /// Allow changes for which ports must stop and start: nothing is received for some time, and when the new ports do
+    /// not come up the old ones come back
     #[arg(long)]
     pub(crate) restart_ports: bool,
 }

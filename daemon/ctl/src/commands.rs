@@ -4,6 +4,7 @@ use std::{io::Write, time::Duration};
 
 use api::{Latency, LatencyOf};
 use clap_complete::generate;
+use distribution::{encode, figures, since};
 use hyper::Method;
 use serde::de::DeserializeOwned;
 use tokio::{runtime, time};
@@ -12,9 +13,9 @@ use crate::{
     Surroundings,
     cli::{self, Cli, Command},
     client::{Answer, Client},
-    distribution::{Metric, encode, figures, since},
     failure::Failure,
     hlog,
+    metric::Metric,
     render::{self, latency::View, paint::Paint, rates::Rates},
     stop, top,
 };

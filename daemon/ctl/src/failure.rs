@@ -4,9 +4,9 @@ use std::{error::Error, io, path::PathBuf};
 
 use crate::{
     client::RequestError,
-    distribution::Unreadable,
     exit::Exit,
     hlog::HlogError,
+    metric::Unreadable,
     render::{
         paint::{Paint, Tone, printable},
         rates::Restarted,

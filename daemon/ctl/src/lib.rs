@@ -13,7 +13,7 @@
 //! could steer a terminal.
 //!
 //! The binary is a shell around [`run`]; [`command`] describes the command line to whatever makes man
-//! pages or completions of it, and [`histogram`] draws a distribution for other programs too.
+//! pages or completions of it.
 //!
 //! ```
 //! let barewire = ctl::command();
@@ -24,11 +24,10 @@
 mod cli;
 mod client;
 mod commands;
-mod distribution;
 mod exit;
 mod failure;
-pub mod histogram;
 mod hlog;
+mod metric;
 mod render;
 mod stop;
 mod top;

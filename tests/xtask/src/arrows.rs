@@ -13,6 +13,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("linux", &["dpdk", "dpdk-sys", "pipeline", "ring"]),
     ("dpdk", &["linux", "config", "pipeline", "ring"]),
     ("api", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
+    ("distribution", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring", "config"]),
     ("ctl", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
     ("tuner", &["dpdk", "dpdk-sys", "pipeline", "ring"]),
     ("barewire-lab", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),

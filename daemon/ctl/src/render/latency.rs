@@ -1,6 +1,7 @@
 //! `barewire latency`
 
 use api::{Distribution, Latency, LatencyOf, RingGauge};
+use distribution::{PERCENTILES, Series, draw as draw_histogram};
 
 use super::{
     Page,
@@ -11,10 +12,7 @@ use super::{
     },
     units::{count, fine_nanos, nanos, percent},
 };
-use crate::{
-    distribution::{Metric, PERCENTILES, Unreadable, sender},
-    histogram::{Series, draw as draw_histogram},
-};
+use crate::metric::{Metric, Unreadable, sender};
 
 /// What to show of an answer.
 #[derive(Debug, Clone, Copy)]

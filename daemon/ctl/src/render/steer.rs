@@ -1,6 +1,6 @@
 //! `barewire reload`, `stop` and `log-level`
 
-use api::{LogLevel, Reload, Stopping};
+use api::{LogLevel, Reload, Restart, Stopping};
 
 use super::{
     Page,
@@ -20,7 +20,9 @@ pub(crate) fn reload(reload: &Reload, paint: Paint) -> String {
             nanos(reload.longest_gap_ns)
         ),
     );
-    if reload.ports_restarted {
+    if let Some(restart) = &reload.restart {
+        restarted(&mut page, restart);
+    } else if reload.ports_restarted {
         page.line(Tone::Warning, "ports were stopped and started");
     }
     if reload.changes.is_empty() {
@@ -30,6 +32,23 @@ pub(crate) fn reload(reload: &Reload, paint: Paint) -> String {
         page.line(Tone::Plain, format_args!("  {change}"));
     }
     page.finish()
+}
+
+fn restarted(page: &mut Page, restart: &Restart) {
+    let Restart { started, kept, blackout_ms, in_flight, dropped, in_time } = restart;
+    page.line(Tone::Warning, format_args!("no frame was received for {blackout_ms:.1} ms"));
+    let finished = if *in_time { "" } else { ", which the stop timeout cut short" };
+    page.line(
+        if *dropped > 0 { Tone::Warning } else { Tone::Plain },
+        format_args!(
+            "  {in_flight} frames were inside, {dropped} of all dropped meanwhile{finished}"
+        ),
+    );
+    for (ports, what) in [(started, "started anew"), (kept, "went on as they were")] {
+        if !ports.is_empty() {
+            page.line(Tone::Plain, format_args!("  {what}: {}", ports.join(", ")));
+        }
+    }
 }
 
 pub(crate) fn stopping(stopping: &Stopping, gone: bool, paint: Paint) -> String {

@@ -7,8 +7,8 @@ use hdrhistogram::Histogram;
 
 use crate::{
     client::{Client, RequestError},
-    distribution::{Metric, Unreadable},
     failure::Failure,
+    metric::{Metric, Unreadable},
 };
 
 /// A worker, or all of them, and an egress port.

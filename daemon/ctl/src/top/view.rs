@@ -1,14 +1,12 @@
 //! What the screen shows: the difference of two samples, as values.
 
 use api::{Balance, Stall, State};
+use distribution::{figures, since};
 use hdrhistogram::Histogram;
 use serde::Serialize;
 
 use super::sample::{Distributions, Sample};
-use crate::{
-    distribution::{figures, since},
-    render::rates::{Rates, Restarted},
-};
+use crate::render::rates::{Rates, Restarted};
 
 /// `barewire top --json` prints this.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -28,7 +28,7 @@ const FOLD: usize = 3;
 /// lines when all are empty.
 ///
 /// ```
-/// use ctl::histogram::{Series, draw};
+/// use distribution::{Series, draw};
 /// use hdrhistogram::Histogram;
 ///
 /// let mut histogram = Histogram::<u64>::new(2)?;
