@@ -176,7 +176,8 @@ fn get<T: DeserializeOwned>(socket: &Path, path: &'static str) -> Result<T, AskE
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => AskError::Nobody,
         _ => AskError::Io(error),
     })?;
-    let request = format!("GET {path} HTTP/1.0\r\nHost: barewired\r\nAccept: application/json\r\n\r\n");
+    let request =
+        format!("GET {path} HTTP/1.0\r\nHost: barewired\r\nAccept: application/json\r\n\r\n");
     let mut answer = Vec::new();
     stream
         .set_read_timeout(Some(PATIENCE))

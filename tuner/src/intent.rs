@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use config::{
-    Auto, Config, CpuSet, Device, Mode, PciAddress,
+    Auto, Config, CpuSet, Device, Mode, NumaNode, PciAddress,
     placement::{self, Locality, Placement, PortSite},
 };
 use serde::{Deserialize, Serialize};
@@ -55,6 +55,8 @@ pub struct Intent {
     pub listed: Option<CpuSet>,
     /// Receive descriptors of each port's queues, where the configuration says.
     pub rx_rings: BTreeMap<String, u16>,
+    /// The node of each port of which the configuration says it.
+    pub port_nodes: BTreeMap<String, NumaNode>,
     /// The daemon's control socket.
     pub socket: PathBuf,
 }
@@ -129,6 +131,14 @@ impl Intent {
                 .filter_map(|port| match port.rx_ring {
                     Auto::Auto => None,
                     Auto::Set(descriptors) => Some((port.name.clone(), descriptors)),
+                })
+                .collect(),
+            port_nodes: config
+                .ports
+                .iter()
+                .filter_map(|port| match port.numa_node {
+                    Auto::Auto => None,
+                    Auto::Set(node) => Some((port.name.clone(), node)),
                 })
                 .collect(),
             socket: config.control.socket.clone(),

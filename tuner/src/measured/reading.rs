@@ -65,7 +65,8 @@ impl Reading {
             interrupts: both(&self.interrupts, &later.interrupts, interrupts),
             softirqs: both(&self.softirqs, &later.softirqs, softirqs),
             cpu_times: both(&self.cpu_times, &later.cpu_times, |from, to| {
-                let spent = to.iter().filter_map(|(cpu, time)| Some((*cpu, time.since(from.get(cpu)?))));
+                let spent =
+                    to.iter().filter_map(|(cpu, time)| Some((*cpu, time.since(from.get(cpu)?))));
                 spent.collect()
             }),
             vmstat: both(&self.vmstat, &later.vmstat, |from, to| {
@@ -288,8 +289,7 @@ mod tests {
     fn only_rows_and_cpus_that_counted_are_kept() {
         let before = "  CPU0 CPU1\n24: 1 5 edge eth0\n25: 3 3 edge eth1\nLOC: 7 8 timer\nERR: 1\n";
         let after = "  CPU0 CPU1\n24: 1 9 edge eth0\n25: 3 3 edge eth1\nLOC: 9 8 timer\nERR: 3\n";
-        let measured =
-            between(&[("proc/interrupts", before)], &[("proc/interrupts", after)]);
+        let measured = between(&[("proc/interrupts", before)], &[("proc/interrupts", after)]);
 
         let rows = measured.interrupts.value().unwrap();
         let labels: Vec<(&str, &PerCpu)> =

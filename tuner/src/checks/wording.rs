@@ -1,0 +1,42 @@
+//! How findings word what they are made of.
+
+use config::CpuSet;
+
+/// The most lines of details that a finding has: a report is read by people.
+const MOST_LINES: usize = 16;
+
+/// At most [`MOST_LINES`] lines, the last of which says how many are left out.
+pub(super) fn lines(lines: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut lines: Vec<String> = lines.into_iter().collect();
+    if lines.len() > MOST_LINES {
+        let left_out = lines.len() - (MOST_LINES - 1);
+        lines.truncate(MOST_LINES - 1);
+        lines.push(format!("… and {left_out} more"));
+    }
+    lines
+}
+
+/// `cpu 3`, `cpu 2-3`, `no cpu`.
+pub(super) fn cpus(cpus: &CpuSet) -> String {
+    if cpus.is_empty() { "no cpu".to_owned() } else { format!("cpu {cpus}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_details_are_cut_and_say_so() {
+        let many = |count: usize| lines((0..count).map(|n| n.to_string()));
+
+        assert_eq!(many(16).len(), 16);
+        let cut = many(20);
+        assert_eq!((cut.len(), cut[15].as_str()), (16, "… and 5 more"));
+    }
+
+    #[test]
+    fn no_cpus_are_said_in_words() {
+        assert_eq!(cpus(&"2-3".parse().unwrap()), "cpu 2-3");
+        assert_eq!(cpus(&CpuSet::new()), "no cpu");
+    }
+}
