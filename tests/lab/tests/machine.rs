@@ -1,0 +1,149 @@
+//! The lab itself: is the machine what it says, and does the guest do what it is told?
+
+use std::{fs, io::Write, path::PathBuf, time::Instant};
+
+use lab::{Exit, Guest, Machine, Snapshot, image_or_skip, under_test};
+
+/// A restored guest with a NIC on each node, and nothing when there is no image.
+fn guest() -> Option<Guest> {
+    let (recipe, model) = under_test();
+    let image = image_or_skip(&recipe)?;
+    let machine = Machine::new().nic("east", model, 0).nic("west", model, 1);
+    let snapshot = Snapshot::of(&image, &machine).unwrap();
+    let begun = Instant::now();
+    let guest = Guest::restore(&snapshot).unwrap();
+    eprintln!("{}; restored in {:.2} s", snapshot.about(), begun.elapsed().as_secs_f64());
+    Some(guest)
+}
+
+#[test]
+fn the_machine_has_two_nodes_with_two_cpus_and_memory_each() {
+    let Some(mut guest) = guest() else { return };
+
+    for (node, cpus) in [("node0", "0-1\n"), ("node1", "2-3\n")] {
+        let dir = format!("/sys/devices/system/node/{node}");
+        assert_eq!(guest.must(&format!("cat {dir}/cpulist")), cpus);
+        let memory = guest.must(&format!("grep MemTotal {dir}/meminfo"));
+        let kib: u64 = memory.split_whitespace().nth(3).unwrap().parse().unwrap();
+        assert!((1_300_000..1_600_000).contains(&kib), "{node}: {memory}");
+    }
+    assert_eq!(guest.must("cat /sys/devices/system/node/node0/distance"), "10 21\n");
+}
+
+#[test]
+fn each_nic_is_on_the_bus_of_its_node_and_alone_in_its_iommu_group() {
+    let Some(mut guest) = guest() else { return };
+
+    for (name, node) in [("east", "0\n"), ("west", "1\n")] {
+        let nic = guest.nic(name);
+        let mac = nic.mac().map(|byte| format!("{byte:02x}")).join(":");
+        let dir = format!("/sys/bus/pci/devices/{}", nic.pci_address());
+        assert_eq!(guest.must(&format!("cat {dir}/numa_node")), node, "{name}");
+        assert_eq!(guest.must(&format!("ls {dir}/iommu_group/devices | wc -l")), "1\n", "{name}");
+        // virtio has a device of its own between the PCI device and the interface.
+        assert_eq!(guest.must(&format!("cat $(find {dir}/ -path '*/net/*/address')")), mac + "\n");
+    }
+    assert_eq!(guest.must("cat /sys/class/iommu/dmar0/intel-iommu/version"), "1:0\n");
+}
+
+#[test]
+fn a_command_s_output_and_exit_come_back_apart_and_whole() {
+    let Some(mut guest) = guest() else { return };
+
+    let output = guest.run("seq 100000; echo trouble >&2; exit 7").unwrap();
+    let killed = guest.run("kill -9 $$").unwrap();
+
+    assert_eq!(output.exit, Exit::Code(7));
+    assert_eq!(output.stdout.len(), 588_895);
+    assert!(output.text().ends_with("\n100000\n"));
+    assert_eq!(output.stderr, b"trouble\n");
+    assert_eq!(killed.exit, Exit::Signal(9));
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_an_error_and_the_next_one_works() {
+    let Some(mut guest) = guest() else { return };
+
+    let limit = std::time::Duration::from_millis(700);
+    let error = guest.run_within("echo so far; sleep 1000", limit).unwrap_err();
+
+    assert!(format!("{error:?}").contains("so far"), "{error:?}");
+    assert!(format!("{error:?}").contains("took longer than 0.7 s"), "{error:?}");
+    // Its children were killed as well; the brackets keep pgrep from finding its own shell.
+    assert_eq!(guest.must("pgrep -f '[s]leep 1000' || echo none"), "none\n");
+}
+
+#[test]
+fn a_daemon_in_the_background_does_not_hold_the_command_that_started_it() {
+    let Some(mut guest) = guest() else { return };
+
+    let output = guest.must("sleep 1000 & echo $!");
+
+    let pid: u32 = output.trim().parse().unwrap();
+    assert_eq!(guest.must(&format!("cat /proc/{pid}/comm")), "sleep\n");
+}
+
+#[test]
+fn files_go_in_and_come_out_unchanged() {
+    let Some(mut guest) = guest() else { return };
+    let host = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("every-byte");
+    // All bytes, in an order that no frame's length divides.
+    let content: Vec<u8> =
+        (0..5_000_003_u32).map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()[3]).collect();
+    fs::File::create(&host).unwrap().write_all(&content).unwrap();
+
+    let begun = Instant::now();
+    guest.copy_in(&host, "/srv/a new folder/file").unwrap();
+    guest.must("cp '/srv/a new folder/file' /srv/other");
+    guest.copy_out("/srv/other", &host).unwrap();
+
+    eprintln!("5 MB in, copied, and out in {:.2} s", begun.elapsed().as_secs_f64());
+    assert!(fs::read(&host).unwrap() == content, "5 MB came back otherwise");
+    let error = guest.read("/srv/nothing").unwrap_err();
+    assert!(error.to_string().contains("No such file"), "{error:?}");
+    fs::remove_file(&host).unwrap();
+}
+
+#[test]
+fn a_guest_starts_from_the_same_state_each_time_and_knows_the_time() {
+    let Some(mut first) = guest() else { return };
+    first.must("echo changed > /srv/mark; sync");
+    drop(first);
+
+    let mut second = guest().unwrap();
+
+    assert_eq!(second.must("cat /srv/mark 2>/dev/null || echo none"), "none\n");
+    let there: u64 = second.must("date +%s").trim().parse().unwrap();
+    let here = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    assert!(here.as_secs().abs_diff(there) < 60, "the guest says {there}, the host {here:?}");
+}
+
+#[test]
+fn nothing_of_a_guest_is_left_on_the_host() {
+    let Some(guest) = guest() else { return };
+    let run = lab::cache_of_this_tree().join("run");
+    let mine = || {
+        let prefix = format!("{}-", std::process::id());
+        fs::read_dir(&run)
+            .unwrap()
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
+            .count()
+    };
+    // Every process that was started from here has this folder in its command line.
+    let folder = run.join(format!("{}-0", std::process::id())).display().to_string();
+    let processes = || {
+        fs::read_dir("/proc")
+            .unwrap()
+            .flatten()
+            .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+            .filter(|cmdline| String::from_utf8_lossy(cmdline).contains(&folder))
+            .count()
+    };
+    assert_eq!(mine(), 1);
+    assert!(processes() >= 1, "the keeper at least");
+
+    drop(guest);
+
+    assert_eq!((mine(), processes()), (0, 0));
+}
