@@ -170,6 +170,11 @@ impl Drop for Eal {
 
 /// The name of a port, or `None` where there is none of that id.
 pub(crate) fn port_name(id: u16) -> Option<String> {
+    // Asked for the name of none, DPDK logs an error.
+    // SAFETY: the function takes any number.
+    if unsafe { c::rte_eth_dev_is_valid_port(id) } == 0 {
+        return None;
+    }
     let mut name = [0; c::RTE_ETH_NAME_MAX_LEN as usize];
     // SAFETY: the buffer has the length that the function's documentation asks for.
     let answer = unsafe { c::rte_eth_dev_get_name_by_port(id, name.as_mut_ptr()) };
