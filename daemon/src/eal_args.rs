@@ -26,16 +26,15 @@ pub fn eal_args(plan: &Plan, prefix: &str) -> Vec<String> {
         }
     }
     let mut has_pci = false;
-    let mut shares_memory = false;
+    let mut has_sharing = false;
     for port in &plan.ports {
+        has_sharing |= shares_memory(&port.device);
         match &port.device {
             Device::Pci(address) => {
                 has_pci = true;
                 args.push(format!("--allow={address}"));
             }
             Device::Vdev { name, args: own } => {
-                shares_memory |=
-                    name.starts_with("net_virtio_user") || name.starts_with("net_vhost");
                 let comma = if own.is_empty() { "" } else { "," };
                 args.push(format!("--vdev={name}{comma}{own}"));
             }
@@ -44,11 +43,21 @@ pub fn eal_args(plan: &Plan, prefix: &str) -> Vec<String> {
     if !has_pci {
         args.extend(["--no-pci".to_owned(), "--iova-mode=va".to_owned()]);
     }
-    if shares_memory && plan.memory.huge != Huge::None {
+    if has_sharing && plan.memory.huge != Huge::None {
         // The other side gets file descriptors, of which the protocol passes few.
         args.push("--single-file-segments".to_owned());
     }
     args
+}
+
+/// Whether another process maps the packet memory to serve the device.
+pub fn shares_memory(device: &Device) -> bool {
+    match device {
+        Device::Pci(_) => false,
+        Device::Vdev { name, .. } => {
+            name.starts_with("net_virtio_user") || name.starts_with("net_vhost")
+        }
+    }
 }
 
 /// MiB for each node from 0 on, as the EAL wants it.

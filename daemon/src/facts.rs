@@ -17,8 +17,8 @@ pub struct Facts {
     pub machine: Machine,
     /// Where each port is, in the order of the configuration.
     localities: Vec<Locality>,
-    /// What the probed devices offer; empty before they are probed.
-    pub limits: Vec<DeviceLimits>,
+    /// What the probed devices offer; empty before they are probed, `None` for one that is not there yet.
+    pub limits: Vec<Option<DeviceLimits>>,
 }
 
 /// What a probed device offers.
@@ -41,8 +41,16 @@ impl Facts {
     /// When not even the CPUs can be listed.
     pub fn read(root: &Root, config: &Config) -> Result<Self, DiscoverError> {
         let machine = topology::discover(root)?;
+        Ok(Self { machine, localities: Vec::new(), limits: Vec::new() }.about(root, config))
+    }
+
+    /// The same machine, and what is behind the ports of this configuration. CPUs and memory are as they were first read:
+    /// before this process confined itself.
+    #[must_use]
+    pub fn about(&self, root: &Root, config: &Config) -> Self {
+        let machine = self.machine.clone();
         let localities = config.ports.iter().map(|port| locality(root, &machine, port)).collect();
-        Ok(Self { machine, localities, limits: Vec::new() })
+        Self { machine, localities, limits: Vec::new() }
     }
 
     /// The ports, for the planner.
@@ -58,7 +66,7 @@ impl Facts {
 
     /// What port number `port` offers, once it is probed.
     pub fn limits(&self, port: usize) -> Option<DeviceLimits> {
-        self.limits.get(port).copied()
+        self.limits.get(port).copied().flatten()
     }
 }
 

@@ -3,6 +3,9 @@
 //! Nothing here touches a worker: counters, histograms, stalls and gauges are read from shared memory, and a worker never
 //! waits for a reader.
 
+mod driver;
+mod past;
+
 use std::{
     sync::{
         Arc,
@@ -17,6 +20,9 @@ use linux::clock::TickRate;
 use pipeline::{CountersReader, StageCounterSet, histogram, stalls::StallReader};
 
 use crate::plan::Role;
+
+pub use driver::{DriverCounts, DriverLedger};
+pub use past::{Past, added};
 
 /// The running daemon, as the control plane sees it.
 #[derive(Debug)]
@@ -39,6 +45,8 @@ pub struct State<'eal> {
     pub ports: Vec<PortView<'eal>>,
     /// The rings between workers.
     pub rings: Vec<RingView>,
+    /// Workers that have ended, at restarts of the ports.
+    pub past: Past,
     /// The clock.
     pub clock: Clock,
     /// Readings in which frames were not accounted for.
@@ -69,7 +77,7 @@ pub struct WorkerView {
 }
 
 /// Two histograms of one worker and egress port, in ticks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct LatencyView {
     /// From the poll that returned the frame to the transmit burst that took it.
     pub residence: histogram::Reader,
@@ -92,6 +100,8 @@ pub struct PortView<'eal> {
     pub node: Option<u32>,
     /// The driver's statistics and link.
     pub observer: PortObserver<'eal>,
+    /// What the driver's statistics mean, since it may have been started again.
+    pub ledger: DriverLedger,
 }
 
 /// One ring.

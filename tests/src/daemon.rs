@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead as _, BufReader},
-    os::{fd::AsFd as _, unix::net::UnixDatagram},
+    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -10,11 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{
-    event::{PollFd, PollFlags, Timespec, poll},
-    io::Errno,
-    process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open},
-};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 
 use crate::{
@@ -91,7 +87,17 @@ impl<'a> Setup<'a> {
         let said = Said::default();
         said.collect(child.stderr.take().expect("stderr is a pipe"));
         said.collect(child.stdout.take().expect("stdout is a pipe"));
-        Daemon { child, ready, said, socket: self.socket, config: self.config, ended: false }
+        let notices = Said::default();
+        notices.receive(ready);
+        Daemon {
+            child,
+            notices,
+            heard: 0,
+            said,
+            socket: self.socket,
+            config: self.config,
+            ended: false,
+        }
     }
 
     /// Starts it and waits until it is ready.
@@ -134,6 +140,22 @@ impl Said {
         });
     }
 
+    /// What it tells its service manager. The socket holds ten notices, and who sends one more waits.
+    fn receive(&self, from: UnixDatagram) {
+        let said = Arc::downgrade(&self.0);
+        from.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket can time out");
+        thread::spawn(move || {
+            let mut notice = [0; 4096];
+            while let Some(said) = said.upgrade().map(Said) {
+                if let Ok(length) = from.recv(&mut notice) {
+                    let notice = String::from_utf8_lossy(&notice[..length]);
+                    said.lines().extend(notice.lines().map(str::to_owned));
+                    said.0.1.notify_all();
+                }
+            }
+        });
+    }
+
     fn lines(&self) -> MutexGuard<'_, Vec<String>> {
         self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -143,7 +165,10 @@ impl Said {
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
-    ready: UnixDatagram,
+    /// What it told its service manager, line by line …
+    notices: Said,
+    /// … and how much of that was looked at.
+    heard: usize,
     said: Said,
     socket: PathBuf,
     config: PathBuf,
@@ -205,34 +230,25 @@ impl Daemon {
     /// When it ends before that, or does not say it in time.
     ///
     /// # Panics
-    /// When the kernel does not let us wait.
+    /// When the state of the process can not be had.
     pub fn notice(&mut self, wanted: &str) -> Result<(), String> {
         let deadline = Instant::now() + wait::PATIENCE;
-        let ended =
-            pidfd_open(self.pid(), PidfdFlags::empty()).expect("a descriptor for our child");
-        let mut notice = [0; 4096];
+        let mut lines = self.notices.lines();
         loop {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(format!("does not say {wanted}"));
+            if let Some(at) = lines.iter().skip(self.heard).position(|line| line == wanted) {
+                self.heard += at + 1;
+                return Ok(());
             }
-            let left = Timespec { tv_sec: i64::try_from(left.as_secs()).unwrap_or(1), tv_nsec: 1 };
-            let mut fds = [
-                PollFd::from_borrowed_fd(self.ready.as_fd(), PollFlags::IN),
-                PollFd::new(&ended, PollFlags::IN),
-            ];
-            match poll(&mut fds, Some(&left)) {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => panic!("cannot wait for barewired: {error}"),
-            }
-            if fds[0].revents().contains(PollFlags::IN) {
-                let length = self.ready.recv(&mut notice).expect("a notice");
-                if String::from_utf8_lossy(&notice[..length]).lines().any(|line| line == wanted) {
-                    return Ok(());
-                }
-            } else if fds[1].revents().contains(PollFlags::IN) {
+            if self.child.try_wait().expect("the state of our child").is_some() {
                 return Err(format!("ended instead of saying {wanted}"));
             }
+            if Instant::now() > deadline {
+                return Err(format!("does not say {wanted}"));
+            }
+            // Not longer, to look at the process again.
+            let a_while = Duration::from_millis(20);
+            let waited = self.notices.0.1.wait_timeout(lines, a_while);
+            lines = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 

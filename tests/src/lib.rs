@@ -30,6 +30,7 @@ pub mod daemon;
 pub mod frames;
 pub mod http;
 pub mod latency;
+pub mod load;
 pub mod mutations;
 pub mod netns;
 pub mod programs;

@@ -11,7 +11,8 @@ pub struct Counters {
     pub at_ns: u64,
     /// Each port.
     pub ports: Vec<PortCounters>,
-    /// Each worker.
+    /// Each worker. One that has ended, at a restart of the ports, stays with what it counted, and a later one of its
+    /// number goes on from there.
     pub workers: Vec<WorkerCounters>,
     /// Frames dropped by all workers, by reason; a reason that never happened is there with 0.
     pub drops: BTreeMap<String, u64>,
@@ -91,7 +92,8 @@ pub struct WorkerCounters {
     pub balanced: bool,
 }
 
-/// Whether every frame is accounted for: `received = sent + Σ dropped + held`, over all workers.
+/// Whether every frame is accounted for: `received = sent + Σ dropped + held`, over all workers since the start; ports
+/// that were taken away meanwhile are in these sums.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Balance {
     /// Frames received from ports.

@@ -20,7 +20,8 @@
 //! A request that is refused is answered with a 4xx or 5xx status and a [`Problem`].
 //!
 //! All times are nanoseconds, all sizes bytes, unless a field's name says otherwise. Counts start at zero when the
-//! daemon starts and never go back, a reload included.
+//! daemon starts and never go back, over reloads and restarts of ports (a port that is taken away and comes back under
+//! its old name goes on).
 //!
 //! ```
 //! let problem: api::Problem = serde_json::from_str(r#"{"schema":1,"error":"no such page","help":null,"details":[]}"#)?;
@@ -38,7 +39,7 @@ mod status;
 pub use counters::{
     Balance, Counters, Drops, PortCounters, Ports, StageCounters, Stages, WorkerCounters,
 };
-pub use lifecycle::{LogLevel, Problem, Reload, ReloadRequest, Stopping};
+pub use lifecycle::{LogLevel, Problem, Reload, ReloadRequest, Restart, Stopping};
 pub use measure::{Distribution, Latency, LatencyOf, Percentile, RingGauge, Stall, Stalls};
 pub use plan::{CpuRole, Plan, PlanPool, PlanPort, PlanQueue, PlanRing, PlanWorker};
 pub use status::{PortState, State, Status, WorkerState};

@@ -20,10 +20,30 @@ pub struct Reload {
     pub changes: Vec<String>,
     /// From the request to the last worker's first turn with the new graph; milliseconds.
     pub took_ms: f64,
-    /// The longest time between two polls of a worker while this went on.
+    /// The longest time between two polls of a worker while this went on; with a restart of ports, the time without one.
     pub longest_gap_ns: u64,
     /// Whether ports were stopped and started.
     pub ports_restarted: bool,
+    /// What that cost; `None` when they were not.
+    #[serde(default)]
+    pub restart: Option<Restart>,
+}
+
+/// A restart of ports: the workers finish what is inside and end, the ports change, and new workers begin.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Restart {
+    /// Ports that were started, or stopped and started.
+    pub started: Vec<String>,
+    /// Ports that went on as they were: what came in meanwhile waited in their receive rings, as far as there was room.
+    pub kept: Vec<String>,
+    /// From the order to receive no more to the last new worker's first turn; milliseconds.
+    pub blackout_ms: f64,
+    /// Frames inside when the order was given.
+    pub in_flight: u64,
+    /// Frames dropped from then on until the old workers had ended, for any reason; they are in the counters.
+    pub dropped: u64,
+    /// Whether all that was inside was finished before `[control] stop_timeout`; what was not is in `dropped`.
+    pub in_time: bool,
 }
 
 /// `POST /v1/stop`: the daemon has begun to stop.

@@ -86,7 +86,7 @@ pub struct Stalls {
     pub threshold_ns: u64,
     /// Stalls with a number greater than the one asked for, oldest first.
     pub stalls: Vec<Stall>,
-    /// What to ask for next time: one number for each worker.
+    /// What to ask for next time: one number for each worker, those that have ended among them.
     pub next: Vec<u64>,
     /// Stalls that were overwritten before anyone asked for them, since the number asked for.
     pub lost: u64,

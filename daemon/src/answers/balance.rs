@@ -29,7 +29,9 @@ const PAUSE: Duration = Duration::from_micros(20);
 
 /// All workers, each at one moment.
 pub(super) struct Reading {
-    /// By worker.
+    /// The workers of now.
+    pub(super) now: Vec<WorkerSnapshot>,
+    /// By worker number: with what those counted that have ended.
     pub(super) workers: Vec<WorkerSnapshot>,
     pub(super) balance: api::Balance,
 }
@@ -53,7 +55,7 @@ pub(crate) fn balance(state: &State<'_>) -> api::Balance {
 /// Reads all workers. A violation is counted and logged.
 pub(super) fn read(state: &State<'_>) -> Reading {
     let deadline = Instant::now() + PATIENCE;
-    let (workers, verdict) = loop {
+    let (now, verdict) = loop {
         let workers = snapshots(&state.workers, deadline);
         let room = room(state);
         // A long pause between taker and giver looks like a ring fuller than full: read again.
@@ -74,8 +76,9 @@ pub(super) fn read(state: &State<'_>) -> Reading {
             tracing::error!(why, "frames are not accounted for");
         }
     }
+    let workers = state.past.plus(&now);
     let balance = sum(state, &workers, verdict == Verdict::Balanced);
-    Reading { workers, balance }
+    Reading { now, workers, balance }
 }
 
 /// How far downstream a worker is: what a tier takes, the next one has handed on.

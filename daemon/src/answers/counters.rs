@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use pipeline::{DropReason, StageSnapshot, WorkerSnapshot, counters::PortTotals};
+use pipeline::{DropReason, StageCounterSet, StageSnapshot, WorkerSnapshot, counters::PortTotals};
 
 use super::{at_ns, balance, mean_ns};
-use crate::state::{PortView, State, WorkerView};
+use crate::state::{DriverCounts, PortView, State, WorkerView, added};
 
 /// `GET /v1/counters`
 pub(crate) fn counters(state: &State<'_>) -> api::Counters {
-    let balance::Reading { workers, balance } = balance::read(state);
+    let balance::Reading { now, workers, balance } = balance::read(state);
     let counted = workers.iter().enumerate();
     api::Counters {
         schema: api::SCHEMA,
         at_ns: at_ns(state),
-        ports: port_counters(state, &workers),
+        ports: port_counters(state, &now),
         drops: all_drops(&workers),
         workers: counted.map(|(number, worker)| of_worker(state, number, worker)).collect(),
         balance,
@@ -23,14 +23,17 @@ pub(crate) fn counters(state: &State<'_>) -> api::Counters {
 
 /// `GET /v1/ports`
 pub(crate) fn ports(state: &State<'_>) -> api::Ports {
-    let workers = snapshots(&state.workers);
-    api::Ports { schema: api::SCHEMA, ports: port_counters(state, &workers) }
+    let now = snapshots(&state.workers);
+    api::Ports { schema: api::SCHEMA, ports: port_counters(state, &now) }
 }
 
 /// `GET /v1/stages`
 pub(crate) fn stages(state: &State<'_>) -> api::Stages {
     let merged = state.config.stages.iter().filter_map(|stage| {
-        let parts = state.workers.iter().filter_map(|worker| worker.stages.stage(&stage.name));
+        let now = state.workers.iter().filter_map(|worker| worker.stages.stage(&stage.name));
+        let shape = now.clone().next()?.shape();
+        let before = past_stages(state).filter_map(|stages| stages.stage(&stage.name));
+        let parts = now.chain(before.filter(|counters| counters.shape() == shape));
         let sum = parts.map(|counters| counters.snapshot()).reduce(|mut sum, part| {
             sum.merge(&part);
             sum
@@ -38,6 +41,14 @@ pub(crate) fn stages(state: &State<'_>) -> api::Stages {
         Some(of_stage(state, stage, &sum))
     });
     api::Stages { schema: api::SCHEMA, stages: merged.collect() }
+}
+
+/// The stages of workers that have ended and that no worker of now goes on with.
+fn past_stages<'a>(state: &'a State<'_>) -> impl Iterator<Item = &'a StageCounterSet> {
+    let is_continued =
+        |number: usize| state.workers.get(number).is_some_and(|worker| worker.role.has_graph());
+    let past = state.past.workers.iter().enumerate();
+    past.filter(move |&(number, _)| !is_continued(number)).map(|(_, worker)| &worker.stages)
 }
 
 /// Each worker by itself: for pages that say nothing about all of them together.
@@ -75,38 +86,36 @@ fn of_worker(state: &State<'_>, number: usize, worker: &WorkerSnapshot) -> api::
     }
 }
 
-fn port_counters(state: &State<'_>, workers: &[WorkerSnapshot]) -> Vec<api::PortCounters> {
+fn port_counters(state: &State<'_>, now: &[WorkerSnapshot]) -> Vec<api::PortCounters> {
+    let before = |port: &PortView<'_>| state.past.ports.get(&port.name).copied();
     let ports = state.ports.iter().enumerate();
-    ports.map(|(index, port)| of_port(port, totals(index, workers))).collect()
-}
-
-/// One port's frames and bytes over all workers.
-fn totals(port: usize, workers: &[WorkerSnapshot]) -> PortTotals {
-    let parts = workers.iter().filter_map(|worker| worker.ports.get(port));
-    parts.fold(PortTotals::default(), |sum, part| PortTotals {
-        rx_packets: sum.rx_packets + part.rx_packets,
-        rx_bytes: sum.rx_bytes + part.rx_bytes,
-        tx_packets: sum.tx_packets + part.tx_packets,
-        tx_bytes: sum.tx_bytes + part.tx_bytes,
-    })
+    ports
+        .map(|(index, port)| {
+            let parts = now.iter().filter_map(|worker| worker.ports.get(index).copied());
+            of_port(port, parts.fold(before(port).unwrap_or_default(), added))
+        })
+        .collect()
 }
 
 fn of_port(port: &PortView<'_>, totals: PortTotals) -> api::PortCounters {
-    let stats = known(port, "statistics", port.observer.stats()).unwrap_or_default();
+    let (now, untold) = DriverCounts::read(&port.observer);
+    for error in untold {
+        let _untold: Option<()> = known(port, "statistics", Err(error));
+    }
+    let driver = port.ledger.total(&now);
     let link = known(port, "link", port.observer.link()).unwrap_or_default();
-    let driver = known(port, "extended statistics", port.observer.xstats()).unwrap_or_default();
     api::PortCounters {
         name: port.name.clone(),
         rx_packets: totals.rx_packets,
         rx_bytes: totals.rx_bytes,
         tx_packets: totals.tx_packets,
         tx_bytes: totals.tx_bytes,
-        rx_missed: stats.imissed,
-        rx_errors: stats.ierrors,
-        rx_nombuf: stats.rx_nombuf,
-        tx_errors: stats.oerrors,
+        rx_missed: driver.missed,
+        rx_errors: driver.errors,
+        rx_nombuf: driver.no_buffer,
+        tx_errors: driver.unsent,
         link_up: link.up,
-        driver: driver.into_iter().map(|stat| (stat.name, stat.value)).collect(),
+        driver: driver.own,
     }
 }
 

@@ -10,7 +10,7 @@ pub(crate) fn drops(state: &State<'_>) -> api::Drops {
     let meanings = DropReason::ALL.map(|reason| (reason.as_str().to_owned(), meaning(reason)));
     api::Drops {
         schema: api::SCHEMA,
-        drops: all_drops(&snapshots(&state.workers)),
+        drops: all_drops(&state.past.plus(&snapshots(&state.workers))),
         meanings: meanings.into_iter().map(|(name, text)| (name, text.to_owned())).collect(),
     }
 }

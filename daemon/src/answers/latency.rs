@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use pipeline::histogram::{Confidence, ExportError, Snapshot};
 
 use super::{at_ns, mean_ns};
-use crate::state::{RingView, State};
+use crate::state::{LatencyView, RingView, State};
 
 /// What is told of a distribution, where the sample supports it.
 const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 99.999];
@@ -27,9 +27,9 @@ struct Pair {
 pub(crate) fn latency(state: &State<'_>) -> Result<api::Latency, ExportError> {
     let mut entries = Vec::new();
     let mut of_ports: Vec<Pair> = state.config.ports.iter().map(|_| Pair::default()).collect();
-    for (number, worker) in state.workers.iter().enumerate() {
-        for ((view, port), sum) in worker.latency.iter().zip(&state.config.ports).zip(&mut of_ports)
-        {
+    for number in 0..state.workers.len().max(state.past.workers.len()) {
+        for ((at, port), sum) in state.config.ports.iter().enumerate().zip(&mut of_ports) {
+            let Some(view) = view(state, number, at, &port.name) else { continue };
             let pair = Pair { residence: view.residence.snapshot(), bound: view.bound.snapshot() };
             sum.residence.merge(&pair.residence);
             sum.bound.merge(&pair.bound);
@@ -41,6 +41,14 @@ pub(crate) fn latency(state: &State<'_>) -> Result<api::Latency, ExportError> {
     }
     let rings = state.rings.iter().map(gauge).collect();
     Ok(api::Latency { schema: api::SCHEMA, at_ns: at_ns(state), entries, rings })
+}
+
+/// Of a worker of now, which goes on from those of its number before, or of the last of that number.
+fn view<'a>(state: &'a State<'_>, number: usize, at: usize, port: &str) -> Option<&'a LatencyView> {
+    match state.workers.get(number) {
+        Some(worker) => worker.latency.get(at),
+        None => state.past.workers.get(number)?.latency.get(port),
+    }
 }
 
 /// `None` when nothing was sent.

@@ -2,7 +2,7 @@
 
 use crate::state::State;
 
-/// The numbers asked for are not these workers'.
+/// More numbers than workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("after has {given} numbers, and there are {workers} workers")]
 pub(crate) struct StallsError {
@@ -11,13 +11,16 @@ pub(crate) struct StallsError {
 }
 
 /// `GET /v1/stalls`: those after each worker's number in `after`, as an earlier answer's `next` gave them; all that are
-/// remembered without it.
+/// remembered without it, and of a worker that came later.
 ///
 /// # Errors
-/// [`StallsError`] when there is not one number for each worker.
+/// [`StallsError`] when there are more numbers than workers.
 pub(crate) fn stalls(state: &State<'_>, after: Option<&[u64]>) -> Result<api::Stalls, StallsError> {
-    let workers = state.workers.len();
-    if let Some(given) = after.map(<[u64]>::len).filter(|&given| given != workers) {
+    let past = state.past.workers.iter().map(|worker| (worker.cpu, &worker.stalls));
+    let now = state.workers.iter().map(|worker| (worker.cpu, &worker.stalls));
+    let logs: Vec<_> = now.chain(past.skip(state.workers.len())).collect();
+    let workers = logs.len();
+    if let Some(given) = after.map(<[u64]>::len).filter(|&given| given > workers) {
         return Err(StallsError { given, workers });
     }
     let threshold = state.config.latency.stall_threshold.as_nanos();
@@ -29,14 +32,15 @@ pub(crate) fn stalls(state: &State<'_>, after: Option<&[u64]>) -> Result<api::St
         lost: 0,
         total: 0,
     };
-    for (number, worker) in state.workers.iter().enumerate() {
+    for (number, (cpu, log)) in logs.into_iter().enumerate() {
         // The log counts from 0 and reads from a number on; the page counts from 1 and reads after one.
-        let read = worker.stalls.read(after.map_or(0, |after| after[number]));
+        let from = after.and_then(|after| after.get(number)).copied().unwrap_or(0);
+        let read = log.read(from);
         answer.stalls.extend(read.stalls.into_iter().map(|stall| {
             let start_ticks = stall.at_tick.saturating_sub(stall.length_ticks);
             api::Stall {
                 worker: number,
-                cpu: worker.cpu,
+                cpu,
                 sequence: stall.sequence + 1,
                 start_ticks,
                 start_unix_ns: state.clock.unix_ns(start_ticks),

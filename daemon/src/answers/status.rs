@@ -8,7 +8,7 @@ use crate::state::{PortView, State, WorkerView};
 
 /// `GET /v1/status`
 pub(crate) fn status(state: &State<'_>) -> api::Status {
-    let balance::Reading { workers, balance } = balance::read(state);
+    let balance::Reading { workers, balance, now: _ } = balance::read(state);
     let ports: Vec<_> = state.ports.iter().map(of_port).collect();
     let mut warnings = state.warnings.clone();
     for port in ports.iter().filter(|port| !port.link_up) {

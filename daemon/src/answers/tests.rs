@@ -14,7 +14,7 @@ use pipeline::{
 use super::*;
 use crate::{
     plan::Role,
-    state::{Clock, LatencyView, RingView, WorkerView},
+    state::{Clock, LatencyView, Past, RingView, WorkerView},
 };
 
 const CONFIG: &str = r#"
@@ -88,12 +88,17 @@ fn daemon(roles: &[Role]) -> (State<'static>, Vec<Hands>) {
         workers,
         ports: vec![],
         rings: vec![],
+        past: Past::default(),
         clock: Clock::new(TickRate::from_hz(1_000_000_000).unwrap()),
         violations: Arc::new(AtomicU64::new(0)),
         warnings: vec!["worker 0 is not isolated".to_owned()],
         draining: false,
     };
     (state, hands)
+}
+
+fn stall(at_tick: u64) -> Stall {
+    Stall { at_tick, length_ticks: 100, worker: 0, pending: 7, saturated: false, sequence: 0 }
 }
 
 #[test]
@@ -176,14 +181,6 @@ fn latency_is_told_by_worker_and_port_and_then_by_port() {
 #[test]
 fn stalls_are_numbered_from_one_and_read_after_a_number() {
     let (state, mut hands) = daemon(&[Role::All, Role::All]);
-    let stall = |at_tick| Stall {
-        at_tick,
-        length_ticks: 100,
-        worker: 0,
-        pending: 7,
-        saturated: false,
-        sequence: 0,
-    };
     for at_tick in [1_000, 3_000] {
         hands[0].stalls.push(stall(at_tick));
     }
@@ -199,10 +196,12 @@ fn stalls_are_numbered_from_one_and_read_after_a_number() {
 }
 
 #[test]
-fn a_number_for_each_worker_is_wanted() {
-    let (state, _hands) = daemon(&[Role::All, Role::All]);
-    let refused = stalls(&state, Some(&[1])).unwrap_err();
-    assert_eq!(refused.to_string(), "after has 1 numbers, and there are 2 workers");
+fn more_numbers_than_workers_are_refused_and_a_worker_without_one_is_read_whole() {
+    let (state, mut hands) = daemon(&[Role::All, Role::All]);
+    let refused = stalls(&state, Some(&[1, 2, 3])).unwrap_err();
+    assert_eq!(refused.to_string(), "after has 3 numbers, and there are 2 workers");
+    hands[1].stalls.push(stall(2_000));
+    assert_eq!(stalls(&state, Some(&[7])).unwrap().stalls.len(), 1);
 }
 
 #[test]

@@ -51,7 +51,7 @@ proptest! {
         let config = config(ports, count, if staged { "staged" } else { "run-to-completion" });
         let mut facts = facts(MACHINES[machine], &config);
         let limits = DeviceLimits { max_rx_queues: queues, max_tx_queues: queues, rx_ring: 512, tx_ring: 512 };
-        facts.limits = vec![limits; ports];
+        facts.limits = vec![Some(limits); ports];
         // A refusal says why; what is promised is about plans.
         let Ok(plan) = Plan::new(&config, &facts) else { return Ok(()) };
         prop_assert_eq!(&plan, &Plan::new(&config, &facts).unwrap(), "the same input gives the same plan");
@@ -89,8 +89,8 @@ fn more_queues_than_the_device_has_are_refused_by_name() {
                 [[stage]]\nname = \"s\"\nkind = \"cross\"\nto = \"tx:north\"\n";
     let config = config::parse(text, "t.toml").unwrap();
     let mut facts = facts("one-node", &config);
-    facts.limits =
-        vec![DeviceLimits { max_rx_queues: 8, max_tx_queues: 8, rx_ring: 512, tx_ring: 512 }];
+    let limits = DeviceLimits { max_rx_queues: 8, max_tx_queues: 8, rx_ring: 512, tx_ring: 512 };
+    facts.limits = vec![Some(limits)];
     let errors = Plan::new(&config, &facts).unwrap_err();
     assert_eq!(
         errors[0].to_string(),

@@ -11,7 +11,7 @@ use super::{RunError, ring_view, worker_view};
 use crate::{
     plan::{Plan, Role},
     state::{PortView, State},
-    worker::{self, Earlier, Meter, Orders, Packet, Program, RxPort, TxPort, Work, Worker},
+    worker::{self, Meter, Orders, Packet, Program, RxPort, TxPort, Work, Worker},
 };
 
 /// A worker, and the way to tell it something.
@@ -62,21 +62,22 @@ struct Ends<'eal> {
     consumers: Vec<Option<Consumer<Packet<'eal>>>>,
 }
 
-/// Makes all workers. Their views go into the state.
-pub(super) fn workers<'port, 'eal>(
+/// Makes all workers, which go on from those that have ended. Their views go into the state. `since` says for each port
+/// from when on frames may have been waiting in it.
+pub(super) fn workers<'port, 'eal: 'port>(
     plan: &Plan,
     state: &mut State<'eal>,
-    ports: &'port mut [Port<'eal, Started>],
+    ports: impl Iterator<Item = &'port mut Port<'eal, Started>>,
+    since: &[u64],
     stamps: Stamps<'eal>,
 ) -> Result<Vec<Made<'port, 'eal>>, RunError> {
     let mut rx: Vec<Vec<Option<RxQueue<'port, 'eal>>>> = Vec::new();
     let mut tx: Vec<Vec<Option<TxQueue<'port, 'eal>>>> = Vec::new();
-    for port in ports.iter_mut() {
+    for port in ports {
         let queues = port.split();
         rx.push(queues.rx.into_iter().map(Some).collect());
         tx.push(queues.tx.into_iter().map(Some).collect());
     }
-    let since = linux::clock::ticks();
     let mut ends = Ends { producers: Vec::new(), consumers: Vec::new() };
     for ring in &plan.rings {
         let (producer, consumer) = ring::channel(Capacity::new(ring.capacity)?);
@@ -87,14 +88,14 @@ pub(super) fn workers<'port, 'eal>(
     let done: Vec<Arc<AtomicBool>> = plan.workers.iter().map(|_| Arc::default()).collect();
     let mut made = Vec::new();
     for (index, planned) in plan.workers.iter().enumerate() {
-        let (program, stages) =
-            program(state, &state.config, planned.role, &StageCounterSet::default())?;
+        let before = state.past.stages(index);
+        let (program, stages) = program(state, &state.config, planned.role, &before)?;
         let (meter, readers) = Meter::new(
             index,
             plan.ports.len(),
             &state.config.latency,
             program.stall_ticks,
-            &Earlier::default(),
+            &state.past.earlier(index, &state.config.ports),
         );
         let (orders, desk) = worker::channel();
         orders.program(program);
@@ -112,7 +113,7 @@ pub(super) fn workers<'port, 'eal>(
         let receives = (planned.rx.iter())
             .filter_map(|queue| {
                 let taken = rx[queue.port][usize::from(queue.queue)].take()?;
-                Some(RxPort { queue: taken, port: queue.port, bound: since })
+                Some(RxPort { queue: taken, port: queue.port, bound: since[queue.port] })
             })
             .collect();
         let worker = Worker {

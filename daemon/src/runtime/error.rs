@@ -21,6 +21,8 @@ pub(crate) enum RunError {
     Memory(Vec<Shortage>),
     #[error("the housekeeping CPUs can not be used: {0}")]
     Affinity(#[from] linux::thread::AffinityError),
+    #[error("a worker would run on CPU {cpu}, which this process has for everything else")]
+    Housekeeping { cpu: u32 },
     #[error("the clock can not be used: {0}")]
     Clock(#[from] linux::clock::CalibrationError),
     #[error("control socket: {}", chain(.0))]
@@ -31,6 +33,10 @@ pub(crate) enum RunError {
     Eal { args: String, source: dpdk::EalError },
     #[error("port {port:?} ({device}): {}", chain(.source))]
     Port { port: String, device: String, source: dpdk::PortError },
+    #[error("port {port:?} ({device}): {}", chain(.source))]
+    Plug { port: String, device: String, source: dpdk::PlugError },
+    #[error("port {port:?} ({device}): its driver can not be set up a second time in one process")]
+    Once { port: String, device: String },
     #[error("{}", chain(.0))]
     Pool(dpdk::MempoolError),
     #[error("{}", chain(.0))]
@@ -60,6 +66,10 @@ impl RunError {
                 "set log.level = \"info,dpdk=trace\" to see what DPDK says; hugepages and devices are the usual reasons"
                     .to_owned(),
             ),
+            Self::Housekeeping { .. } => {
+                Some("where workers run is settled at the start: systemctl restart barewired".to_owned())
+            }
+            Self::Once { .. } => Some("systemctl restart barewired".to_owned()),
             Self::Pool(_) => Some("give it more memory: [memory] per_node_mib, or fewer buffers".to_owned()),
             Self::Port { source: dpdk::PortError::NotFound { .. }, .. } => Some(
                 "is the device there, and bound to vfio-pci? For a virtual device, do its arguments name what exists?"
@@ -71,6 +81,7 @@ impl RunError {
             | Self::Clock(_)
             | Self::Log(_)
             | Self::Port { .. }
+            | Self::Plug { .. }
             | Self::Dynfield(_)
             | Self::Graph(_)
             | Self::Ring(_)
@@ -89,9 +100,12 @@ impl RunError {
             | Self::Plan(_)
             | Self::Memory(_)
             | Self::Affinity(_)
+            | Self::Housekeeping { .. }
             | Self::Clock(_) => Exit::Machine,
             Self::Eal { .. }
             | Self::Port { .. }
+            | Self::Plug { .. }
+            | Self::Once { .. }
             | Self::Pool(_)
             | Self::Dynfield(_)
             | Self::Log(_) => Exit::Dpdk,
