@@ -1,6 +1,12 @@
 //! The lab itself: is the machine what it says, and does the guest do what it is told?
 
-use std::{fs, io::Write, path::PathBuf, time::Instant};
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 
 use lab::{Exit, Guest, Machine, Snapshot, image_or_skip, under_test};
 
@@ -64,7 +70,7 @@ fn a_command_s_output_and_exit_come_back_apart_and_whole() {
 fn a_command_that_takes_too_long_is_an_error_and_the_next_one_works() {
     let Some(mut guest) = guest() else { return };
 
-    let limit = std::time::Duration::from_millis(700);
+    let limit = Duration::from_millis(700);
     let error = guest.run_within("echo so far; sleep 1000", limit).unwrap_err();
 
     assert!(format!("{error:?}").contains("so far"), "{error:?}");
@@ -118,32 +124,60 @@ fn a_guest_starts_from_the_same_state_each_time_and_knows_the_time() {
     assert!(here.as_secs().abs_diff(there) < 60, "the guest says {there}, the host {here:?}");
 }
 
+/// The folders of this process's guests, and the processes that have one in their command line.
+fn left_by(pid: u32) -> (usize, usize) {
+    let run = lab::cache_of_this_tree().join("run");
+    let folders = fs::read_dir(run)
+        .unwrap()
+        .flatten()
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{pid}-")))
+        .count();
+    let processes = fs::read_dir("/proc")
+        .unwrap()
+        .flatten()
+        .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
+        .filter(|cmdline| String::from_utf8_lossy(cmdline).contains(&format!("/run/{pid}-0")))
+        .count();
+    (folders, processes)
+}
+
 #[test]
 fn nothing_of_a_guest_is_left_on_the_host() {
     let Some(guest) = guest() else { return };
-    let run = lab::cache_of_this_tree().join("run");
-    let mine = || {
-        let prefix = format!("{}-", std::process::id());
-        fs::read_dir(&run)
-            .unwrap()
-            .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with(&prefix))
-            .count()
-    };
-    // Every process that was started from here has this folder in its command line.
-    let folder = run.join(format!("{}-0", std::process::id())).display().to_string();
-    let processes = || {
-        fs::read_dir("/proc")
-            .unwrap()
-            .flatten()
-            .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
-            .filter(|cmdline| String::from_utf8_lossy(cmdline).contains(&folder))
-            .count()
-    };
-    assert_eq!(mine(), 1);
-    assert!(processes() >= 1, "the keeper at least");
+    let me = std::process::id();
+    assert!(matches!(left_by(me), (1, 1..)), "{:?}", left_by(me));
 
     drop(guest);
 
-    assert_eq!((mine(), processes()), (0, 0));
+    assert_eq!(left_by(me), (0, 0));
+}
+
+#[test]
+fn nothing_of_a_guest_is_left_when_its_test_is_killed() {
+    let (recipe, _) = under_test();
+    // Its snapshot exists once another test has run; this one only needs the image.
+    if image_or_skip(&recipe).is_none() {
+        return;
+    }
+    drop(guest());
+    let mut shell = Command::new(env!("CARGO_BIN_EXE_barewire-lab"));
+    let machine = std::env::var("BAREWIRE_LAB_MACHINE").unwrap_or_default();
+    shell.arg("--cache").arg(lab::cache_of_this_tree()).args(machine.split_whitespace());
+    let mut shell =
+        shell.arg("shell").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdin = shell.stdin.take().unwrap();
+    writeln!(stdin, "echo a guest is up").unwrap();
+    let mut line = String::new();
+    BufReader::new(shell.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "a guest is up\n");
+    assert!(matches!(left_by(shell.id()), (1, 1..)), "{:?}", left_by(shell.id()));
+
+    shell.kill().unwrap();
+    shell.wait().unwrap();
+
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while left_by(shell.id()) != (0, 0) {
+        assert!(Instant::now() < deadline, "{:?}", left_by(shell.id()));
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
