@@ -304,7 +304,7 @@ pub fn pause(interface: &str) -> Result<Pause, EthtoolError> {
     either!(interface, "pause frames", netlink::pause(interface), ioctl::pause(interface))
 }
 
-/// Sets both directions, without autonegotiation of it. May restart the link.
+/// Sets both directions; whether it is agreed with the peer stays as it is. May restart the link.
 ///
 /// # Errors
 /// [`EthtoolError`]

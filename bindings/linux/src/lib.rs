@@ -37,6 +37,7 @@ pub mod hugepages;
 pub mod hwloc;
 pub mod irq;
 mod known;
+pub mod log;
 pub mod net;
 mod netlink;
 pub mod numa;

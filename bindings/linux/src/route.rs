@@ -14,7 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::netlink::{Connection, NetlinkError, attributes, encode, text};
 
+mod elsewhere;
 mod nexthop;
+
+pub use elsewhere::links_standing_on_ours;
 
 /// `RTM_*`: what is asked for.
 const GET_LINK: u16 = 18;

@@ -1,6 +1,12 @@
 //! What the kernel says about interfaces and routes that were made for the question, in a network namespace of its own.
 
-use std::{collections::BTreeMap, net::IpAddr, process::Command, thread};
+use std::{
+    collections::BTreeMap,
+    io::Read as _,
+    net::IpAddr,
+    process::{Command, Stdio},
+    thread,
+};
 
 use linux::{ethtool, route};
 
@@ -141,6 +147,39 @@ fn links_say_what_they_stand_on() {
             assert_eq!(over.kind.as_deref(), kind.split(' ').next());
             assert_eq!(over.parent, Some(link("north").index));
         }
+    });
+}
+
+#[test]
+fn a_container_that_stands_on_an_interface_of_ours_is_found() {
+    let test = "a_container_that_stands_on_an_interface_of_ours_is_found";
+    in_namespace(test, || {
+        ip("link add name north type veth peer name south");
+        let line = "link add link north name over type macvlan";
+        if !Command::new("ip").args(line.split(' ')).output().unwrap().status.success() {
+            eprintln!("SKIPPED: {test}: this kernel has no macvlan");
+            return;
+        }
+        // It says that it is in its own namespace by writing a line, and stays until its input ends.
+        let mut container = Command::new("unshare")
+            .args(["-n", "sh", "-c", "echo; read line"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        container.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let process = container.id();
+        assert_eq!(route::links_standing_on_ours(process).unwrap(), []);
+        ip(&format!("link set over netns {process}"));
+        ip(&format!("link set south netns {process}"));
+
+        let found = route::links_standing_on_ours(process).unwrap();
+        let links = route::links().unwrap();
+
+        container.stdin.take();
+        container.wait().unwrap();
+        let north = links.iter().find(|link| link.name == "north").unwrap().index;
+        assert_eq!(found, [("over".to_owned(), north)]);
     });
 }
 

@@ -178,7 +178,7 @@ pub(super) fn pause(interface: &str) -> io::Result<Pause> {
 pub(super) fn set_pause(interface: &str, rx: bool, tx: bool) -> io::Result<()> {
     let commands = [command::GPAUSEPARAM, command::SPAUSEPARAM];
     change(interface, commands, PAUSE, |words| {
-        words[1..].copy_from_slice(&[0, u32::from(rx), u32::from(tx)]);
+        words[2..].copy_from_slice(&[u32::from(rx), u32::from(tx)]);
     })
 }
 

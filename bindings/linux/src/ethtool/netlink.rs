@@ -253,8 +253,7 @@ pub(super) fn pause(interface: &str) -> Answered<Pause> {
 }
 
 pub(super) fn set_pause(interface: &str, rx: bool, tx: bool) -> Answered<()> {
-    let all = vec![flag(a::PAUSE_AUTONEG, false), flag(a::PAUSE_RX, rx), flag(a::PAUSE_TX, tx)];
-    set(interface, command::PAUSE_SET, all)
+    set(interface, command::PAUSE_SET, vec![flag(a::PAUSE_RX, rx), flag(a::PAUSE_TX, tx)])
 }
 
 pub(super) fn features(interface: &str) -> Answered<BTreeMap<String, Feature>> {
