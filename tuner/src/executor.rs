@@ -1,0 +1,108 @@
+//! Does what a plan says, so that it can be undone from any point.
+//!
+//! ```text
+//!  Step ─► compile ─► Effect{knob, from, to} ─► perform   journal ─► compare ─► write ─► read back
+//!                                            └► undo      in reverse: journal ─► compare ─► write ─► read back
+//! ```
+//! [`compile`] decides everything before anything is written. Each effect is in the journal before it is done. A value
+//! that is neither the one that was there nor the one that we left is somebody else's, and stops us on both ways.
+
+mod compile;
+mod diff;
+mod perform;
+mod undo;
+
+use crate::{hands::Hands, journal::JournalError, knob::KnobError};
+
+pub use compile::{CompileError, compile};
+pub use perform::{Applied, ApplyError, apply};
+pub use undo::{Overwrite, UndoneEntry, undo};
+
+/// What is told while it goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// Something was done.
+    Done {
+        /// The knob or the command.
+        what: String,
+        /// What it was.
+        from: String,
+        /// What it is.
+        to: String,
+    },
+    /// Something was not done, and need not be.
+    Skipped {
+        /// The knob.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// It is not quite what was asked for.
+    Differs {
+        /// The knob.
+        what: String,
+        /// What was asked for.
+        asked: String,
+        /// What it is.
+        is: String,
+    },
+    /// Something was put back.
+    Restored {
+        /// The knob or the command.
+        what: String,
+        /// What it is again.
+        to: String,
+    },
+    /// Something was not put back.
+    Kept {
+        /// The knob or the command.
+        what: String,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why an effect could not be done.
+#[derive(Debug, thiserror::Error)]
+pub enum EffectError {
+    /// Somebody else is tuning.
+    #[error("{what} is \"{found}\" and was \"{expected}\": somebody else is tuning")]
+    Moved {
+        /// The knob.
+        what: String,
+        /// What it was.
+        expected: String,
+        /// What it is.
+        found: String,
+    },
+    /// The kernel took the value, and made something else of it.
+    #[error("{what} was set to \"{asked}\", and became \"{became}\"")]
+    NotApplied {
+        /// The knob.
+        what: String,
+        /// What was asked for.
+        asked: String,
+        /// What it is.
+        became: String,
+    },
+    /// It could not be read or written.
+    #[error("cannot set {what}")]
+    Knob {
+        /// The knob.
+        what: String,
+        /// Why not.
+        source: KnobError,
+    },
+    /// The journal could not be written, so nothing more is done.
+    #[error("cannot write the journal")]
+    Journal(#[from] JournalError),
+}
+
+/// The kernel's id of this boot; none where the machine does not say.
+pub fn boot_id(hands: &dyn Hands) -> Option<String> {
+    // A machine that does not say is one boot for ever.
+    hands.text("proc/sys/kernel/random/boot_id").ok().flatten().filter(|id| !id.is_empty())
+}
+
+#[cfg(test)]
+mod tests;

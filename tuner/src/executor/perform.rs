@@ -1,0 +1,177 @@
+//! One run: each effect written down, compared, done, read back.
+
+use super::{EffectError, Event, compile::is_about_an_interrupt, undo, undo::Overwrite};
+use crate::{
+    hands::Hands,
+    journal::{Deed, Effect, Entry, Journal, JournalError, Progress, State, Way},
+    knob::{Knob, Value},
+};
+
+/// How it went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Applied {
+    /// How many effects were done.
+    pub done: usize,
+    /// How many could not be, and need not be.
+    pub skipped: usize,
+}
+
+/// Why it did not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Nothing was done: the journal could not be written.
+    #[error("nothing was changed")]
+    NotBegun(#[source] JournalError),
+    /// Something failed, and all that was done is undone.
+    #[error("everything is undone")]
+    Undone(#[source] EffectError),
+    /// Something failed, and not all that was done could be undone.
+    #[error("not everything could be undone: {}", left.join("; "))]
+    Left {
+        /// What failed.
+        #[source]
+        source: EffectError,
+        /// What is not undone, and why.
+        left: Vec<String>,
+    },
+}
+
+/// Does what the entry says, which is written to the journal first. When something fails, all of it is undone.
+///
+/// # Errors
+/// [`ApplyError`], which says how the machine was left.
+pub fn apply(
+    hands: &dyn Hands,
+    journal: &Journal,
+    entry: &mut Entry,
+    tell: &mut dyn FnMut(Event),
+) -> Result<Applied, ApplyError> {
+    journal.remember(hands, entry).map_err(ApplyError::NotBegun)?;
+    entry.state = State::Applying;
+    journal.save(hands, entry).map_err(ApplyError::NotBegun)?;
+    match perform_all(hands, journal, entry, tell) {
+        Ok(applied) => Ok(applied),
+        Err(error) => match undo(hands, journal, entry, Overwrite::Values, tell) {
+            Ok(undone) if undone.kept.is_empty() => Err(ApplyError::Undone(error)),
+            Ok(undone) => Err(ApplyError::Left { source: error, left: undone.kept }),
+            Err(journal) => {
+                let left = vec![format!("the journal can not be written: {journal}")];
+                Err(ApplyError::Left { source: error, left })
+            }
+        },
+    }
+}
+
+fn perform_all(
+    hands: &dyn Hands,
+    journal: &Journal,
+    entry: &mut Entry,
+    tell: &mut dyn FnMut(Event),
+) -> Result<Applied, EffectError> {
+    let mut applied = Applied { done: 0, skipped: 0 };
+    for index in 0..entry.effects.len() {
+        if matches!(entry.effects[index].deed, Deed::Run { way: Way::Back, .. }) {
+            continue;
+        }
+        // This also writes down how the one before went.
+        entry.effects[index].progress = Progress::Writing;
+        journal.save(hands, entry)?;
+        match perform(hands, &mut entry.effects[index], tell) {
+            Ok(()) => {}
+            Err(error) => return Err(error),
+        }
+        match entry.effects[index].progress {
+            Progress::Skipped { .. } => applied.skipped += 1,
+            _ => applied.done += 1,
+        }
+    }
+    entry.state = State::Applied;
+    journal.save(hands, entry)?;
+    Ok(applied)
+}
+
+fn perform(
+    hands: &dyn Hands,
+    effect: &mut Effect,
+    tell: &mut dyn FnMut(Event),
+) -> Result<(), EffectError> {
+    let (knob, from, to) = match &effect.deed {
+        Deed::Run { command, .. } => {
+            let words: Vec<&str> = command.iter().map(String::as_str).collect();
+            let what = command.join(" ");
+            hands
+                .must_run(&words)
+                .map_err(|error| EffectError::Knob { what: what.clone(), source: error.into() })?;
+            effect.progress = Progress::Done { became: Value::Present };
+            tell(Event::Done { what, from: String::new(), to: "run".to_owned() });
+            return Ok(());
+        }
+        Deed::Turn { knob, from, to } => (knob, from, to),
+    };
+    let what = knob.name();
+    let failed = |source| EffectError::Knob { what: what.clone(), source };
+    let found = knob.read(hands).map_err(failed)?;
+    if found == Value::Absent && comes_and_goes(knob) {
+        effect.progress = Progress::Skipped { why: "it is gone".to_owned() };
+        tell(Event::Skipped { what, why: "it is gone".to_owned() });
+        return Ok(());
+    }
+    if !knob.is_same(&found, from) {
+        // Nothing of it is ours.
+        effect.progress = Progress::Planned;
+        let (expected, found) = (from.summary(), found.summary());
+        return Err(EffectError::Moved { what, expected, found });
+    }
+    if let Err(error) = knob.write(hands, to) {
+        if let Some(why) = tolerable(knob, &error) {
+            effect.progress = Progress::Skipped { why: why.to_owned() };
+            tell(Event::Skipped { what, why: why.to_owned() });
+            return Ok(());
+        }
+        return Err(failed(error));
+    }
+    let became = knob.read(hands).map_err(failed)?;
+    let is_as_asked = knob.is_same(&became, to);
+    let (asked, is) = (to.summary(), became.summary());
+    let from = from.summary();
+    let may_round = matches!(knob, Knob::Ethtool { .. });
+    effect.progress = Progress::Done { became };
+    if is_as_asked {
+        tell(Event::Done { what, from, to: is });
+    } else if may_round {
+        // Drivers round to what the hardware has.
+        tell(Event::Differs { what, asked, is });
+    } else {
+        return Err(EffectError::NotApplied { what, asked, became: is });
+    }
+    Ok(())
+}
+
+/// Threads end and interrupts are freed while we work.
+fn comes_and_goes(knob: &Knob) -> bool {
+    match knob {
+        Knob::Affinity { .. } => true,
+        Knob::Kernel { path, .. } => is_about_an_interrupt(path),
+        _ => false,
+    }
+}
+
+/// What the kernel may say no to without harm.
+fn tolerable(knob: &Knob, error: &crate::knob::KnobError) -> Option<&'static str> {
+    use rustix::io::Errno;
+
+    if !comes_and_goes(knob) {
+        return None;
+    }
+    if error.is_gone() {
+        return Some("it is gone");
+    }
+    let crate::knob::KnobError::Hands(error) = error else { return None };
+    match (knob, error.errno()) {
+        // An interrupt that its driver spread over the CPUs itself ("managed") answers EIO for ever.
+        (Knob::Kernel { .. }, Some(Errno::IO)) => Some("the kernel places it itself"),
+        // A kernel thread with a CPU of its own.
+        (Knob::Affinity { .. }, Some(Errno::INVAL)) => Some("the kernel keeps it where it is"),
+        _ => None,
+    }
+}
