@@ -11,9 +11,11 @@
 
 mod arguments;
 mod entries;
+mod line;
 mod tool;
 
 pub mod grub;
 
 pub use arguments::{Argument, Arguments};
+pub use line::{rewrite, touches, without};
 pub use tool::{ArgumentTool, KernelArguments, MenuTool};

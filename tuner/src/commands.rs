@@ -5,6 +5,7 @@ mod diff;
 mod facts;
 mod gate;
 mod measure;
+mod plan;
 mod schema;
 mod watch;
 
@@ -66,6 +67,8 @@ enum Command {
     Facts(facts::Args),
     /// Say what is good and what is not, why, and what would mend it.
     Analyze(analyze::Args),
+    /// Say what would be done, and do nothing.
+    Plan(plan::Args),
     /// Approve the machine, or not: for CI and provisioning, by exit code.
     Gate(gate::Args),
     /// Say what differs between machines that should be alike.
@@ -212,6 +215,7 @@ pub fn run(
     let done = match cli.command {
         Command::Facts(args) => facts::run(&args, &mut session),
         Command::Analyze(args) => analyze::run(&args, &mut session),
+        Command::Plan(args) => plan::run(&args, &mut session),
         Command::Gate(args) => gate::run(&args, &mut session),
         Command::Diff(args) => diff::run(&args, &mut session),
         Command::Watch(args) => watch::run(&args, &mut session),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use config::{
-    Auto, Config, CpuSet, Device, Mode, NumaNode, PciAddress,
+    Auto, Config, CpuSet, Device, Mode, NumaNode, PciAddress, Tune,
     placement::{self, Locality, Placement, PortSite},
 };
 use serde::{Deserialize, Serialize};
@@ -59,6 +59,8 @@ pub struct Intent {
     pub port_nodes: BTreeMap<String, NumaNode>,
     /// The daemon's control socket.
     pub socket: PathBuf,
+    /// What the operator wants of a plan.
+    pub tune: Tune,
 }
 
 /// One device that the daemon drives.
@@ -111,10 +113,10 @@ impl Intent {
             }
         });
         Self {
-            profile: Profile::default(),
+            profile: config.tune.profile.into(),
             placement,
             data: data.collect(),
-            management: Vec::new(),
+            management: config.tune.management.clone(),
             huge: config.memory.huge,
             per_node_mib: match config.memory.per_node_mib {
                 Auto::Auto => MIB_PER_NODE,
@@ -142,6 +144,7 @@ impl Intent {
                 })
                 .collect(),
             socket: config.control.socket.clone(),
+            tune: config.tune.clone(),
         }
     }
 
