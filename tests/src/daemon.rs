@@ -202,6 +202,14 @@ impl Daemon {
             .expect("a process id is positive")
     }
 
+    /// Whether it has not ended.
+    ///
+    /// # Panics
+    /// When the state of the process can not be had.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the state of our child").is_none()
+    }
+
     /// Its control socket.
     #[must_use]
     pub fn socket(&self) -> &Path {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use scenarios::{Daemon, Setup, Site, capture, frames, skip, wait};
+use scenarios::{Daemon, Setup, Site, capture, frames, http, skip, wait};
 
 /// A load without end.
 const CONFIG: &str = r#"
@@ -122,6 +122,31 @@ fn a_second_daemon_on_the_same_socket_is_refused_and_the_first_goes_on() {
     wait::until("frames through the first", || {
         (first.counters().balance.sent > sent).then_some(())
     });
+}
+
+#[test]
+fn of_several_that_start_at_once_on_a_stale_socket_one_runs() {
+    let site = Site::new();
+    let _killed = started(&site).end_by(Signal::KILL);
+    let config = CONFIG.replace("{huge}", "none");
+    // Each writes the file, so all of them do before anybody reads it.
+    let setups: Vec<_> = (0..4).map(|_| Setup::new(&site, &config)).collect();
+    let mut daemons: Vec<_> = setups.into_iter().map(Setup::spawn).collect();
+    // All but one end by themselves.
+    let winner = wait::until("one that runs alone", || {
+        let running: Vec<_> = (0..4).filter(|&at| daemons[at].is_running()).collect();
+        <[usize; 1]>::try_from(running).ok()
+    });
+    let winner = daemons.swap_remove(winner[0]);
+    for refused in daemons {
+        let ended = refused.wait();
+        assert_eq!(ended.status.code(), Some(1), "{}", ended.said);
+        assert!(ended.said.contains("another barewired"), "{}", ended.said);
+    }
+    wait::until("the winner's answer", || http::connect(winner.socket()).ok());
+    let _its_socket_is_there: api::Status = winner.get("/v1/status");
+    assert_eq!(winner.stop().status.code(), Some(0));
+    assert!(!site.path("control.sock").exists() && !site.path("control.sock.lock").exists());
 }
 
 #[test]

@@ -1,4 +1,10 @@
 //! The socket's file: whose it is, who may open it, and that it goes away.
+//!
+//! A socket that nobody listens on any more has to be replaced, and looking whether somebody does and replacing it are
+//! two steps, between which another daemon may have done the same. So who wants to listen first locks a file beside the
+//! socket, for as long as it lives. The kernel gives the lock back with the process, however that ends.
+
+mod lock;
 
 use std::{
     fs::{self, DirBuilder, Permissions},
@@ -15,6 +21,8 @@ use rustix::{
     process::umask,
 };
 
+use self::lock::{Lock, LockError};
+
 /// Owner and group.
 const MODE: u32 = 0o660;
 
@@ -25,6 +33,8 @@ pub(crate) struct Listener {
     path: PathBuf,
     /// Device and inode of the file.
     file: (u64, u64),
+    /// Dropped after the file is gone.
+    _lock: Lock,
 }
 
 /// The control socket can not be made.
@@ -92,6 +102,10 @@ impl Listener {
                 .create(parent)
                 .map_err(failed("make the directory of"))?;
         }
+        let lock = Lock::take(path).map_err(|error| match error {
+            LockError::Taken => BindError::Taken(path.to_owned()),
+            LockError::System { path, source } => BindError::System { what: "lock", path, source },
+        })?;
         make_way(path)?;
         let before = umask(Mode::from_raw_mode(0o177));
         let bound = UnixListener::bind(path);
@@ -99,8 +113,8 @@ impl Listener {
         let socket = bound.map_err(failed("listen on"))?;
         let metadata = fs::symlink_metadata(path).map_err(failed("look at"))?;
         // From here on the file is removed on failure, too.
-        let listener =
-            Self { socket, path: path.to_owned(), file: (metadata.dev(), metadata.ino()) };
+        let file = (metadata.dev(), metadata.ino());
+        let listener = Self { socket, path: path.to_owned(), file, _lock: lock };
         if group.is_some() {
             chown(path, None, group)
                 .map_err(io::Error::from)
@@ -192,7 +206,32 @@ mod tests {
         assert!(metadata.file_type().is_socket());
         assert_eq!(metadata.mode() & 0o777, MODE);
         drop(listener);
-        assert!(!path.exists());
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 0, "nothing stays");
+    }
+
+    #[test]
+    fn of_many_that_want_a_stale_socket_at_once_one_gets_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sock");
+        for _ in 0..50 {
+            drop(UnixListener::bind(&path).unwrap());
+            let start = std::sync::Barrier::new(8);
+            let contend = || {
+                start.wait();
+                Listener::bind(&control(&path))
+            };
+            let bound: Vec<_> = std::thread::scope(|scope| {
+                let threads: Vec<_> = (0..8).map(|_| scope.spawn(contend)).collect();
+                threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            let (winners, losers): (Vec<_>, Vec<_>) = bound.into_iter().partition(Result::is_ok);
+            assert_eq!(winners.len(), 1, "{losers:?}");
+            for lost in losers {
+                assert!(matches!(lost, Err(BindError::Taken(_))), "{lost:?}");
+            }
+            UnixStream::connect(&path).unwrap();
+            fs::remove_file(&path).unwrap();
+        }
     }
 
     #[test]
@@ -231,7 +270,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("sock");
         let first = Listener::bind(&control(&path)).unwrap();
+        // Somebody cleared the directory.
         fs::rename(&path, dir.path().join("aside")).unwrap();
+        fs::remove_file(dir.path().join("sock.lock")).unwrap();
         let _second = Listener::bind(&control(&path)).unwrap();
         drop(first);
         assert!(path.exists());
