@@ -5,6 +5,7 @@
 
 mod boot;
 mod clock;
+mod cstates;
 mod interrupts;
 mod isolation;
 mod judge;
@@ -218,6 +219,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         watchdog::CHECKS,
         ras::CHECKS,
         power::CHECKS,
+        cstates::CHECKS,
         memory::CHECKS,
         pcie::CHECKS,
         nics::CHECKS,

@@ -4,9 +4,12 @@
 
 pub mod boot;
 pub mod clock;
+pub mod firmware;
+pub mod idle;
 pub mod interrupts;
 pub mod isolation;
 pub mod memory;
+pub mod msr;
 pub mod network;
 pub mod nics;
 pub mod pci;
@@ -44,8 +47,12 @@ pub struct Facts {
     pub clock: clock::Clock,
     /// Memory errors, machine checks, and who samples the CPUs.
     pub ras: ras::Ras,
-    /// Frequencies, idle states, firmware knobs.
+    /// Frequencies.
     pub power: power::Power,
+    /// How deep idle CPUs sleep.
+    pub idle: idle::Idle,
+    /// What the firmware does by itself.
+    pub firmware: firmware::Firmware,
     /// Hugepages and the rest of memory management.
     pub memory: memory::Memory,
     /// PCI functions, IOMMU, vfio.
@@ -73,15 +80,18 @@ impl Facts {
             Ok(machine) => Fact::Is(machine),
             Err(error) => Fact::unknown(error.to_string()),
         });
+        let processor = processor::Processor::read(source);
         Self {
             system: system::System::read(source),
             topology: topology::Topology::read(source, machine.value()),
             isolation: isolation::Isolation::read(source),
             interrupts: interrupts::Interrupts::read(source),
-            processor: processor::Processor::read(source),
             clock: clock::Clock::read(source),
             ras: ras::Ras::read(source),
             power: power::Power::read(source, machine.value()),
+            idle: idle::Idle::read(source, machine.value()),
+            firmware: firmware::Firmware::read(source, machine.value(), processor.value()),
+            processor,
             memory: memory::Memory::read(source, machine.value()),
             pci: pci::Pci::read(source),
             nics: nics::Nics::read(source),

@@ -5,6 +5,7 @@
 
 mod noise;
 mod reading;
+mod registers;
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 pub use noise::{Cause, CpuNoise, Effect, Gap, Noise};
 use reading::Reading;
+pub use registers::Clocks;
+use registers::Registers;
 
 use crate::{
     Fact, Intent, Source,
@@ -50,6 +53,10 @@ pub struct Measured {
     pub aer: Fact<Counters>,
     /// `sys/class/net/eth0/statistics/rx_missed_errors` and the like.
     pub network: Fact<Counters>,
+    /// How far the clocks of the workers' CPUs went; absent where they have no such counters.
+    pub clocks: Fact<BTreeMap<CpuId, Clocks>>,
+    /// How often the firmware took all CPUs (system management interrupts); absent but on Intel's.
+    pub firmware_interrupts: Fact<u64>,
     /// What the daemon says of itself; absent when none runs.
     pub daemon: Fact<Daemon>,
     /// What a spinning thread on each worker's CPU saw; none when it was not asked for.
@@ -180,6 +187,8 @@ impl Measured {
     ) -> Fact<Self> {
         source.ask(QUESTION, || {
             let asked = daemon::read(&intent.socket);
+            let workers = intent.workers();
+            let registers = Registers::read(source, &workers);
             let (before, begin) = (Reading::take(source), Instant::now());
             loop {
                 let left = over.saturating_sub(begin.elapsed());
@@ -191,8 +200,14 @@ impl Measured {
             }
             let after = Reading::take(source);
             let seconds = begin.elapsed().as_secs_f64();
+            let registers_after = Registers::read(source, &workers);
             let daemon = daemon::difference(asked, daemon::read(&intent.socket));
-            Fact::Is(Self { daemon, ..before.until(&after, seconds) })
+            Fact::Is(Self {
+                daemon,
+                clocks: registers.clocks_until(&registers_after),
+                firmware_interrupts: registers.firmware_interrupts_until(&registers_after),
+                ..before.until(&after, seconds)
+            })
         })
     }
 

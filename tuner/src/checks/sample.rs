@@ -75,6 +75,7 @@ impl Sample {
             .with("sys/devices/system/cpu/isolated", "")
             .with("sys/devices/system/cpu/nohz_full", "(null)")
             .with("proc/cmdline", "ro quiet")
+            .task((1, 1), "systemd", 0, "0-1", 0)
             .function("0000:3b:00.0", 0)
     }
 
@@ -209,6 +210,8 @@ pub(crate) fn quiet() -> Measured {
         throttle: Fact::Is(Counters::default()),
         aer: Fact::Is(Counters::default()),
         network: Fact::Is(Counters::default()),
+        clocks: Fact::Absent,
+        firmware_interrupts: Fact::Absent,
         daemon: Fact::Absent,
         noise: None,
         hardware_noise_ns: None,

@@ -82,6 +82,8 @@ impl Reading {
             throttle: both(&self.throttle, &later.throttle, counters),
             aer: both(&self.aer, &later.aer, counters),
             network: both(&self.network, &later.network, counters),
+            clocks: Fact::Absent,
+            firmware_interrupts: Fact::Absent,
             daemon: Fact::Absent,
             noise: None,
             hardware_noise_ns: None,
