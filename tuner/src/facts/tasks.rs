@@ -27,7 +27,12 @@ impl Tasks {
     /// Reads it.
     #[must_use]
     pub fn read(source: &Source) -> Self {
-        let all = linux::task::all(source.root(), MOST).into();
+        let all = match linux::task::all(source.root(), MOST) {
+            Ok(tasks) if tasks.threads.is_empty() => {
+                Fact::unknown("there is not a single process below /proc")
+            }
+            other => other.into(),
+        };
         Self { all, own: source.is_live().then(std::process::id) }
     }
 
