@@ -47,6 +47,7 @@
 #[cfg(test)]
 mod built;
 pub mod counters;
+pub mod device_clock;
 mod egress;
 mod graph;
 pub mod histogram;
