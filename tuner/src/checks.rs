@@ -6,6 +6,7 @@
 mod boot;
 mod clock;
 mod cstates;
+mod firmware;
 mod interrupts;
 mod isolation;
 mod judge;
@@ -17,6 +18,7 @@ mod pcie;
 mod power;
 mod process;
 mod ras;
+mod rivals;
 #[cfg(test)]
 mod sample;
 mod security;
@@ -220,6 +222,8 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         ras::CHECKS,
         power::CHECKS,
         cstates::CHECKS,
+        firmware::CHECKS,
+        rivals::CHECKS,
         memory::CHECKS,
         pcie::CHECKS,
         nics::CHECKS,

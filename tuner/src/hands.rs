@@ -5,7 +5,7 @@
 //!                     └─► Fake   the same on a directory, with a kernel's manners: refuses, clamps, forgets, dies
 //! ```
 
-mod command;
+pub(crate) mod command;
 mod ethtool;
 pub mod fake;
 mod real;

@@ -16,7 +16,7 @@ const SAID: u64 = 64 * 1024;
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(5);
 
-pub(super) fn run(command: &[&str], limit: Duration) -> Result<Output, HandsError> {
+pub(crate) fn run(command: &[&str], limit: Duration) -> Result<Output, HandsError> {
     let name = || command.join(" ");
     let failed = |source| HandsError::Run { command: name(), source };
     let [program, arguments @ ..] = command else {
