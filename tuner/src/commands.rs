@@ -1,12 +1,20 @@
 //! The verbs, one module each.
 
 mod analyze;
+mod apply;
+mod changes;
+mod confirm;
+mod dead_man;
 mod diff;
 mod facts;
 mod gate;
+mod history;
 mod measure;
+mod measurement;
 mod plan;
+mod rollback;
 mod schema;
+mod verify;
 mod watch;
 
 use std::{
@@ -18,7 +26,8 @@ use std::{
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::{
-    Exit, Facts, Finding, Intent, Source, capture::CaptureError, checks, exit, report::Report,
+    Exit, Facts, Finding, Intent, Source, capture::CaptureError, checks, exit, guard,
+    report::Report,
 };
 
 pub(crate) use measure::Measure;
@@ -69,12 +78,26 @@ enum Command {
     Analyze(analyze::Args),
     /// Say what would be done, and do nothing.
     Plan(plan::Args),
+    /// Do what the plan says, so that it can be undone.
+    Apply(Box<apply::Args>),
+    /// Say what of all that was applied took, and what waits for a reboot.
+    Verify(verify::Args),
+    /// Undo what was applied.
+    Rollback(rollback::Args),
+    /// Say what was applied and undone, run by run.
+    History(history::Args),
+    /// Say that you can still get in: what was applied with `--confirm-within` stays.
+    Confirm(confirm::Args),
+    #[command(hide = true)]
+    DeadMan(dead_man::Args),
     /// Approve the machine, or not: for CI and provisioning, by exit code.
     Gate(gate::Args),
     /// Say what differs between machines that should be alike.
     Diff(diff::Args),
     /// Say what changed since the last time, one line for each transition.
     Watch(watch::Args),
+    /// Measure what this host does to a thread that wants to be left alone.
+    Measure(measurement::Args),
     /// Print the JSON Schema of what `analyze --json` answers.
     Schema(schema::Args),
 }
@@ -92,6 +115,10 @@ pub struct Surroundings {
     pub is_journal: bool,
     /// `SSH_CONNECTION`: the way in that must not be cut.
     pub ssh_connection: Option<String>,
+    /// This program's file: what a dead man's switch runs.
+    pub program: Option<PathBuf>,
+    /// What makes timers (`systemd-run`); none where systemd does not run.
+    pub timers: Option<PathBuf>,
 }
 
 /// What a verb works with.
@@ -117,6 +144,12 @@ pub(crate) enum Failure {
     /// The built-in configuration is wrong.
     #[error(transparent)]
     Intent(#[from] crate::IntentError),
+    /// The machine can not be measured.
+    #[error(transparent)]
+    Measure(#[from] noise::MeasureError),
+    /// The machine was not changed, or not back.
+    #[error(transparent)]
+    Stopped(#[from] changes::Stopped),
     /// What was asked for does not exist.
     #[error("{0}")]
     Usage(String),
@@ -131,9 +164,10 @@ pub(crate) enum Failure {
 impl Failure {
     fn exit(&self) -> Exit {
         match self {
+            Self::Stopped(stopped) => stopped.exit,
             Self::Capture(CaptureError::Write { .. }) => Exit::Internal,
             Self::Root(_) | Self::Capture(_) | Self::Config(_) | Self::Usage(_) => Exit::Usage,
-            Self::Intent(_) | Self::Json(_) => Exit::Internal,
+            Self::Intent(_) | Self::Measure(_) | Self::Json(_) => Exit::Internal,
             Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
             Self::Output(_) => Exit::Internal,
         }
@@ -162,18 +196,24 @@ impl Session<'_> {
     }
 
     /// What it is to be tuned for.
-    pub(crate) fn intent(&self, facts: &Facts) -> Result<Intent, Failure> {
-        match &self.common.config {
-            Some(file) => Ok(Intent::new(&config::load(file).map_err(Failure::Config)?, facts)),
-            None => Ok(Intent::without_config(facts)?),
+    pub(crate) fn intent(&self, source: &Source, facts: &Facts) -> Result<Intent, Failure> {
+        let intent = match &self.common.config {
+            Some(file) => Intent::new(&config::load(file).map_err(Failure::Config)?, facts),
+            None => Intent::without_config(facts)?,
+        };
+        // Over which wire we came in says nothing about a machine that is only a directory here.
+        if !source.is_live() {
+            return Ok(intent);
         }
+        let connection = self.surroundings.ssh_connection.as_deref();
+        Ok(intent.guarding(facts, &guard::Session::read(source, connection)))
     }
 
     /// Looks at the machine and runs every check.
     pub(crate) fn look(&self) -> Result<Look, Failure> {
         let source = self.source()?;
         let facts = Facts::read(&source);
-        let intent = self.intent(&facts)?;
+        let intent = self.intent(&source, &facts)?;
         let findings = checks::run(&checks::Context::new(&facts, &intent));
         Ok(Look { intent, findings })
     }
@@ -216,9 +256,16 @@ pub fn run(
         Command::Facts(args) => facts::run(&args, &mut session),
         Command::Analyze(args) => analyze::run(&args, &mut session),
         Command::Plan(args) => plan::run(&args, &mut session),
+        Command::Apply(args) => apply::run(&args, &mut session),
+        Command::Verify(args) => verify::run(&args, &mut session),
+        Command::Rollback(args) => rollback::run(&args, &mut session),
+        Command::History(args) => history::run(&args, &mut session),
+        Command::Confirm(args) => confirm::run(&args, &mut session),
+        Command::DeadMan(args) => dead_man::run(&args, &mut session),
         Command::Gate(args) => gate::run(&args, &mut session),
         Command::Diff(args) => diff::run(&args, &mut session),
         Command::Watch(args) => watch::run(&args, &mut session),
+        Command::Measure(args) => measurement::run(&args, &mut session),
         Command::Schema(args) => schema::run(&args, &mut session),
     };
     match done {

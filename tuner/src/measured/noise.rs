@@ -1,69 +1,8 @@
 //! What measuring threads saw: the shapes that the checks judge.
 
-use std::collections::BTreeMap;
-
-use config::CpuId;
 use serde::{Deserialize, Serialize};
 
-/// What a thread saw that did nothing but read the clock, for each CPU it ran on.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Noise {
-    /// By CPU.
-    pub cpus: BTreeMap<CpuId, CpuNoise>,
-}
-
-/// What it saw on one CPU.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct CpuNoise {
-    /// For how long it looked, in seconds.
-    pub seconds: f64,
-    /// The least time between two readings that counts as a gap, in ns.
-    pub threshold_ns: u64,
-    /// How many gaps there were.
-    pub gaps: u64,
-    /// The 99.9th percentile of the time between two readings, in ns.
-    pub p999_ns: u64,
-    /// The longest time between two readings, in ns.
-    pub max_ns: u64,
-    /// The longest gaps, the longest first; not necessarily all.
-    pub longest: Vec<Gap>,
-}
-
-/// One gap.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gap {
-    /// When it began: ns since the measurement did.
-    pub at_ns: u64,
-    /// How long it was, in ns.
-    pub length_ns: u64,
-    /// What happened on this CPU meanwhile; nothing when it could not be found out.
-    pub causes: Vec<Cause>,
-}
-
-/// What took the CPU away.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "kind", content = "what")]
-pub enum Cause {
-    /// An interrupt: its row in `/proc/interrupts`.
-    Interrupt(String),
-    /// A software interrupt: its row in `/proc/softirqs`.
-    Softirq(String),
-    /// Another thread ran: its name.
-    Switch(String),
-    /// The scheduler's tick.
-    Tick,
-    /// The firmware (a system management interrupt).
-    Firmware,
-    /// The hypervisor.
-    Steal,
-    /// A page fault.
-    PageFault,
-    /// The frequency changed.
-    Frequency,
-}
+pub use ::noise::{Cause, CpuNoise, Gap, Noise};
 
 /// What one knob or group of knobs did, by runs with and without it in turn.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

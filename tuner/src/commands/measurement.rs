@@ -1,0 +1,222 @@
+//! `barewire-tune measure`
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter},
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use config::CpuSet;
+use distribution::{Series, decode, draw, hgrm, hlog};
+
+use super::{Failure, Session};
+use crate::{
+    Exit, Facts,
+    measurement::{self, Measurement, Options},
+};
+
+/// The largest measurement that is read, in bytes.
+const MOST: u64 = 256 << 20;
+/// Columns of the terminal picture.
+const WIDTH: usize = 100;
+
+/// Measure what this host does to a thread that wants to be left alone.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// On these CPUs; the workers' when it is not given.
+    #[arg(long, value_name = "LIST")]
+    cpus: Option<CpuSet>,
+    /// For how long threads spin, and then wait to be woken, on each CPU.
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = config::parse_duration)]
+    over: Duration,
+    /// Do not join gaps with the kernel's trace, which makes a little noise of its own.
+    #[arg(long)]
+    no_trace: bool,
+    /// Keep everything in this folder: measure.json, an .hlog and an .hgrm for each distribution.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Measure nothing: compare two measurements that were kept.
+    #[arg(long, num_args = 2, value_names = ["BEFORE.json", "AFTER.json"])]
+    compare: Option<Vec<PathBuf>>,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    if let Some([before, after]) = args.compare.as_deref() {
+        let changes = measurement::compare(&read(before)?, &read(after)?);
+        if args.json {
+            session.json(&changes)?;
+            return Ok(Exit::Success);
+        }
+        writeln!(
+            session.out,
+            "{:<32} {:<18} {:>12} {:>12} {:>7}",
+            "", "", "before", "after", "ratio"
+        )?;
+        for change in &changes {
+            let measurement::Change { name, figure, before, after, ratio } = change;
+            writeln!(
+                session.out,
+                "{name:<32} {figure:<18} {before:>12.0} {after:>12.0} {ratio:>7.2}"
+            )?;
+        }
+        writeln!(
+            session.out,
+            "ns, unless it says otherwise; one run each, so chance is not known"
+        )?;
+        return Ok(Exit::Success);
+    }
+    let source = session.source()?;
+    if !source.is_live() {
+        return Err(Failure::Usage("only the machine this runs on can be measured".to_owned()));
+    }
+    let facts = Facts::read(&source);
+    let intent = session.intent(&source, &facts)?;
+    let cpus = match (&args.cpus, intent.workers().into_value()) {
+        (Some(cpus), _) => cpus.clone(),
+        (None, Some(workers)) => workers,
+        (None, None) => {
+            let why = intent.placement.why().unwrap_or_default();
+            return Err(Failure::Usage(format!("no workers can be placed ({why}): name --cpus")));
+        }
+    };
+    let options = Options {
+        cpus,
+        housekeeping: intent.housekeeping().value().and_then(CpuSet::first),
+        over: args.over,
+        trace: !args.no_trace,
+    };
+    let kernel = source.text("proc/sys/kernel/osrelease").into_value();
+    let err = &mut *session.err;
+    let mut progress = |what: &str, over: Duration| {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(err, "{what} ({:.1} s)", over.as_secs_f64());
+    };
+    let measured = Measurement::take(&options, facts.machine.value(), kernel, &mut progress)?;
+    if let Some(folder) = &args.out {
+        keep(folder, &measured, args.over)
+            .map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
+    }
+    if args.json {
+        session.json(&measured)?;
+    } else {
+        show(&measured, session)?;
+    }
+    Ok(Exit::Success)
+}
+
+fn show(measured: &Measurement, session: &mut Session<'_>) -> Result<(), Failure> {
+    let out = &mut *session.out;
+    for (cpu, noise) in &measured.noise.cpus {
+        let noise::CpuNoise { seconds, threshold_ns, gaps, max_ns, p999_ns, taken_ns, .. } = noise;
+        writeln!(
+            out,
+            "CPU {cpu}: {gaps} gaps of {threshold_ns} ns or more in {seconds:.1} s, {:.3} % of the time; \
+             reading p99.9 {p999_ns} ns, longest {:.1} µs",
+            percent(*taken_ns, *seconds),
+            micros(*max_ns)
+        )?;
+        for gap in noise.longest.iter().take(5) {
+            let causes: Vec<String> = gap.causes.iter().map(cause).collect();
+            let causes = match causes.as_slice() {
+                [] => "cause not known".to_owned(),
+                causes => causes.join(", "),
+            };
+            writeln!(out, "  {:>9.1} µs  {causes}", micros(gap.length_ns))?;
+        }
+    }
+    if let Some(why) = &measured.noise.unattributed {
+        writeln!(out, "no causes: {why}")?;
+    }
+    for times in measured.times.values() {
+        let figures: Vec<String> = times
+            .distribution
+            .percentiles
+            .iter()
+            .map(|p| format!("p{} {} ns", p.percentile, p.ns))
+            .collect();
+        let (max, count) = (times.distribution.max_ns, times.distribution.count);
+        writeln!(out, "\n{}: {}, max {max} ns, of {count}", times.title, figures.join(", "))?;
+        if let Ok(histogram) = decode(&times.distribution.hdr_v2) {
+            for line in draw(&[Series { title: "share", histogram: &histogram }], WIDTH) {
+                writeln!(out, "  {}", line.trim_end())?;
+            }
+        }
+    }
+    for (name, why) in &measured.failed {
+        writeln!(out, "\n{name} was not measured: {why}")?;
+    }
+    Ok(())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
+fn micros(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e3
+}
+
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+fn percent(nanoseconds: u64, seconds: f64) -> f64 {
+    nanoseconds as f64 / 1e9 / seconds.max(1e-9) * 100.0
+}
+
+fn cause(cause: &noise::Cause) -> String {
+    use noise::Cause;
+    match cause {
+        Cause::Interrupt(name) => format!("interrupt {name}"),
+        Cause::Softirq(name) => format!("softirq {name}"),
+        Cause::Switch(name) => format!("{name} ran"),
+        Cause::Tick => "tick".to_owned(),
+        Cause::Ipi(name) => format!("IPI {name}"),
+        Cause::Firmware => "firmware".to_owned(),
+        Cause::Steal => "hypervisor".to_owned(),
+        Cause::PageFault => "page fault".to_owned(),
+        Cause::Frequency => "frequency change".to_owned(),
+        Cause::Outside => "nothing of this kernel (hypervisor, firmware, hardware)".to_owned(),
+    }
+}
+
+/// Writes everything into a folder.
+fn keep(folder: &Path, measured: &Measurement, over: Duration) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    serde_json::to_writer_pretty(
+        BufWriter::new(File::create(folder.join("measure.json"))?),
+        measured,
+    )?;
+    let mut histograms = Vec::new();
+    for (name, times) in &measured.times {
+        let histogram = decode(&times.distribution.hdr_v2).map_err(io::Error::other)?;
+        let file = format!("{}.hgrm", name.replace('/', "-"));
+        hgrm::write(BufWriter::new(File::create(folder.join(file))?), &histogram, 1.0)?;
+        histograms.push((name, histogram));
+    }
+    let intervals: Vec<hlog::Interval<'_>> = histograms
+        .iter()
+        .map(|(tag, histogram)| hlog::Interval {
+            tag,
+            histogram,
+            after: Duration::ZERO,
+            length: over,
+        })
+        .collect();
+    let begin = SystemTime::now().checked_sub(over).unwrap_or(SystemTime::UNIX_EPOCH);
+    let file = BufWriter::new(File::create(folder.join("measure.hlog"))?);
+    hlog::write(file, "barewire-tune measure: nanoseconds", begin, &intervals)
+}
+
+fn read(file: &Path) -> Result<Measurement, Failure> {
+    let wrong = |why: String| Failure::Usage(format!("{}: {why}", file.display()));
+    let size = fs::metadata(file).map_err(|error| wrong(error.to_string()))?.len();
+    if size > MOST {
+        return Err(wrong("it is larger than 256 MiB".to_owned()));
+    }
+    let text = fs::read_to_string(file).map_err(|error| wrong(error.to_string()))?;
+    let measured: Measurement = serde_json::from_str(&text)
+        .map_err(|error| wrong(format!("it is not a measurement: {error}")))?;
+    if measured.schema != measurement::SCHEMA {
+        return Err(wrong(format!("it is of version {}", measured.schema)));
+    }
+    Ok(measured)
+}
