@@ -8,7 +8,10 @@ use config::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{Fact, Facts};
+use crate::{
+    Fact, Facts,
+    guard::{Guard, Session},
+};
 
 /// What matters most.
 #[derive(
@@ -45,6 +48,9 @@ pub struct Intent {
     pub data: Vec<DataPort>,
     /// The interfaces that nobody may cut: the operator's way in.
     pub management: Vec<String>,
+    /// Why each of them must stay, and which PCI functions with them.
+    #[serde(skip)]
+    pub guard: Guard,
     /// The page size that the daemon's memory comes from.
     pub huge: config::Huge,
     /// Packet memory for each node in use, in MiB.
@@ -112,11 +118,12 @@ impl Intent {
                 }
             }
         });
-        Self {
+        let intent = Self {
             profile: config.tune.profile.into(),
             placement,
             data: data.collect(),
-            management: config.tune.management.clone(),
+            management: Vec::new(),
+            guard: Guard::default(),
             huge: config.memory.huge,
             per_node_mib: match config.memory.per_node_mib {
                 Auto::Auto => MIB_PER_NODE,
@@ -145,7 +152,16 @@ impl Intent {
                 .collect(),
             socket: config.control.socket.clone(),
             tune: config.tune.clone(),
-        }
+        };
+        intent.guarding(facts, &Session::default())
+    }
+
+    /// The same, where the operator came in over `session`.
+    #[must_use]
+    pub fn guarding(mut self, facts: &Facts, session: &Session) -> Self {
+        self.guard = Guard::new(facts, session, &self.tune.management);
+        self.management = self.guard.interfaces();
+        self
     }
 
     /// What is asked for where there is no configuration: the workers that this machine has room for, no port.

@@ -60,7 +60,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     }
     let source = session.source()?;
     let facts = Facts::read(&source);
-    let intent = session.intent(&facts)?;
+    let intent = session.intent(&source, &facts)?;
     let measured = session.measured(args.measure, &source, &intent)?;
     let process = match &args.process {
         Some(wanted) => Some(Process::read(&source, &facts, wanted).map_err(usage)?),

@@ -66,7 +66,7 @@ fn member(path: &Path, with_facts: bool, session: &Session<'_>) -> Result<Member
     }
     let source = if has_extension("tar") { Source::snapshot(path)? } else { Source::at(path)? };
     let facts = Facts::read(&source);
-    let intent = session.intent(&facts)?;
+    let intent = session.intent(&source, &facts)?;
     let findings = checks::run(&checks::Context::new(&facts, &intent));
     let report = Report::new(&findings, &intent);
     let facts = if with_facts { serde_json::to_value(&facts)? } else { Value::Null };

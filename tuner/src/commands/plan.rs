@@ -91,7 +91,7 @@ pub(super) fn make(
     session: &mut Session<'_>,
 ) -> Result<Plan, Failure> {
     let facts = Facts::read(source);
-    let mut intent = session.intent(&facts)?;
+    let mut intent = session.intent(source, &facts)?;
     let mut wishes = wanted.wishes(&intent)?;
     intent.profile = wishes.profile;
     let measured = session.measured(measure, source, &intent)?;

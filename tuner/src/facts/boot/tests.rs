@@ -4,6 +4,8 @@ use super::*;
 
 struct Dir(tempfile::TempDir);
 
+type Files<'a> = &'a [(&'a str, &'a str)];
+
 impl Dir {
     fn with(files: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().unwrap();
@@ -154,7 +156,7 @@ fn entries_of_the_boot_loader_specification_are_newest_first() {
 fn each_loader_is_known_by_its_files() {
     let grub = ("boot/grub/grub.cfg", "");
     let systemd = ("efi/EFI/systemd/systemd-bootx64.efi", "");
-    let table: [(&[(&str, &str)], &[&str]); 8] = [
+    let table: [(Files<'_>, &[&str]); 8] = [
         (&[], &[]),
         (&[grub], &["GRUB"]),
         (&[grub, ("etc/default/grub.d/x.cfg", "")], &["GRUB with drop-ins"]),
@@ -201,7 +203,7 @@ fn what_boot_is_on_decides_whether_grub_can_write_there() {
     let lvm = mounts("/dev/mapper/v-boot", "253:0", "xfs");
     let plain = mounts("/dev/sda2", "8:2", "ext4");
     let btrfs = mounts("/dev/sda2", "0:40", "btrfs");
-    let table: [(&[(&str, &str)], StorageKind, bool); 4] = [
+    let table: [(Files<'_>, StorageKind, bool); 4] = [
         (
             &[("proc/self/mountinfo", &md), ("sys/dev/block/9:0/md/level", "raid1")],
             StorageKind::Mdraid,
@@ -233,8 +235,8 @@ proptest! {
     fn any_text_is_read_without_a_panic(text in "(?s)([a-zA-Z0-9 ={}\"'$>\\\\#\n]|menuentry |submenu |linux ){0,200}") {
         let menu = grub::menu(&text, "m");
         prop_assert!(menu.iter().all(|entry| !entry.kernel.is_empty()));
-        grub::assignments(&text);
-        bls::parse(&text, "id", "file", &|_| None);
+        let _ = grub::assignments(&text);
+        let _ = bls::parse(&text, "id", "file", &|_| None);
     }
 
     #[test]
