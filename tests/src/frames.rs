@@ -107,6 +107,14 @@ pub fn arp(
     frame
 }
 
+/// Frames that carry their number, so that one that is missing or out of order is seen.
+#[must_use]
+pub fn numbered(count: u32) -> Vec<Vec<u8>> {
+    let frame =
+        |number: u32| [&[0x02; 12], &[0x88, 0xb5][..], &number.to_be_bytes(), &[0; 42]].concat();
+    (0..count).map(frame).collect()
+}
+
 /// What a link carries on an ordinary day, in ordinary proportions: 144 frames of 64 flows, none longer than 1514
 /// bytes. The bundled capture has these.
 #[must_use]

@@ -25,6 +25,7 @@
 #![forbid(unsafe_code)]
 
 pub mod capture;
+pub mod configs;
 pub mod cpus;
 pub mod daemon;
 pub mod frames;

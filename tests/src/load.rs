@@ -1,27 +1,6 @@
-//! A daemon under a load without end: what most scenarios begin with.
+//! A daemon under a load without end ([`ENDLESS`](crate::configs::ENDLESS)): what most scenarios begin with.
 
 use crate::{Daemon, Site, capture, frames, wait};
-
-/// Frames of every kind, replayed from memory without end, over a wire to nowhere. `{dir}` is the site's directory.
-pub const WIRE: &str = r#"
-[memory]
-huge = "none"
-
-[[port]]
-name = "north"
-device = "vdev:net_pcap0,rx_pcap={dir}/in.pcap,infinite_rx=1"
-input = "wire"
-
-[[port]]
-name = "south"
-device = "vdev:net_null0"
-input = "none"
-
-[[stage]]
-name = "wire"
-kind = "cross"
-to = "tx:south"
-"#;
 
 /// Writes `in.pcap`, starts a daemon, and waits until frames flow.
 ///

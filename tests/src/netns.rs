@@ -154,6 +154,21 @@ impl Drop for Netns {
     }
 }
 
+/// Two hosts, and a box between them with the interfaces `north` and `south`: 192.0.2.1 and .2, 2001:db8::1 and ::2.
+///
+/// # Panics
+/// When they can not be made.
+#[must_use]
+pub fn two_hosts(mtu: u16) -> (Netns, Netns, Netns) {
+    let (north, wire, south) = (Netns::new("north"), Netns::silent("box"), Netns::new("south"));
+    for (host, name, last) in [(&north, "north", 1), (&south, "south", 2)] {
+        join((host, "eth0"), (&wire, name), mtu);
+        host.address("eth0", &format!("192.0.2.{last}/24"));
+        host.address("eth0", &format!("2001:db8::{last}/64"));
+    }
+    (north, wire, south)
+}
+
 /// Joins `a` and `b` with a veth pair, each a namespace and the name of its new interface. Both ends are up with this
 /// MTU, and without the offloads that a veth pair only pretends to have: with them, a daemon in the middle receives TCP
 /// with half a checksum, in segments that never existed on a wire. The pair goes with its namespaces.

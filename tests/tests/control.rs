@@ -6,33 +6,10 @@ use std::{
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
 };
 
-use scenarios::{Daemon, Site, capture, frames, http, wait};
-
-const CONFIG: &str = r#"
-[memory]
-huge = "none"
-
-[[port]]
-name = "north"
-device = "vdev:net_pcap0,rx_pcap={dir}/in.pcap,infinite_rx=1"
-input = "wire"
-
-[[port]]
-name = "south"
-device = "vdev:net_null0"
-input = "none"
-
-[[stage]]
-name = "wire"
-kind = "cross"
-to = "tx:south"
-"#;
+use scenarios::{Daemon, Site, capture, configs::ENDLESS, frames, http, load};
 
 fn started(site: &Site) -> Daemon {
-    capture::write(&site.path("in.pcap"), &frames::everyday());
-    let daemon = Daemon::start(site, CONFIG);
-    wait::until("the first frames", || (daemon.counters().balance.sent > 0).then_some(()));
-    daemon
+    load::started(site, ENDLESS)
 }
 
 #[test]
@@ -94,7 +71,7 @@ fn the_counters_of_the_daemon_and_of_the_driver_agree() {
     let site = Site::new();
     let frames: Vec<Vec<u8>> = frames::everyday();
     capture::write(&site.path("in.pcap"), &frames);
-    let daemon = Daemon::start(&site, &CONFIG.replace(",infinite_rx=1", ""));
+    let daemon = Daemon::start(&site, &ENDLESS.replace(",infinite_rx=1", ""));
     let total = u64::try_from(frames.len()).expect("few");
     let counters = daemon.wait_until_through(total);
     assert_eq!(counters.ports[0].driver["rx_good_packets"], total, "{:#?}", counters.ports[0]);
@@ -209,8 +186,7 @@ fn a_client_that_does_not_read_does_not_stop_the_daemon() {
     let request = b"GET /v1/counters HTTP/1.1\r\nHost: barewire\r\n\r\n".repeat(64);
     // Until nobody takes any more.
     while deaf.write(&request).is_ok() {}
-    let sent = daemon.counters().balance.sent;
-    wait::until("more frames", || (daemon.counters().balance.sent > sent).then_some(()));
+    load::wait_for_frames(&daemon);
     assert_eq!(daemon.stop().status.code(), Some(0));
 }
 

@@ -2,38 +2,10 @@
 
 use std::collections::HashMap;
 
-use scenarios::{Daemon, Site, capture, cpus, frames, frames::Random};
+use scenarios::{Daemon, Site, capture, configs, cpus, frames, frames::Random};
 
 const FLOWS: u32 = 10_000;
 const PER_FLOW: u32 = 6;
-
-const CONFIG: &str = r#"
-[cores]
-workers = "{workers}"
-
-[memory]
-huge = "none"
-
-[pipeline]
-mode = "{mode}"
-ring_capacity = 65536
-
-[[port]]
-name = "north"
-device = "vdev:net_pcap0{rx}"
-rx_queues = {queues}
-input = "north-in"
-
-[[port]]
-name = "south"
-device = "vdev:net_pcap1{tx}"
-input = "none"
-
-[[stage]]
-name = "north-in"
-kind = "cross"
-to = "tx:south"
-"#;
 
 #[test]
 fn one_worker_keeps_every_flow_in_order() {
@@ -57,7 +29,7 @@ fn keeps_order(mode: &str, workers: usize, queues: u32, tx_files: usize) {
     let site = Site::new();
     // As RSS does: all frames of a flow in the same queue.
     let frames = interleaved();
-    let mut rx = String::new();
+    let mut rx = Vec::new();
     for queue in 0..queues {
         let name = format!("in{queue}.pcap");
         let of_queue: Vec<Vec<u8>> = frames
@@ -66,15 +38,10 @@ fn keeps_order(mode: &str, workers: usize, queues: u32, tx_files: usize) {
             .map(|(_, frame)| frame.clone())
             .collect();
         capture::write(&site.path(&name), &of_queue);
-        rx += &format!(",rx_pcap={{dir}}/{name}");
+        rx.push(name);
     }
-    let tx: String = (0..tx_files).map(|file| format!(",tx_pcap={{dir}}/out{file}.pcap")).collect();
-    let config = CONFIG
-        .replace("{mode}", mode)
-        .replace("{workers}", &cpus::workers(workers))
-        .replace("{rx}", &rx)
-        .replace("{tx}", &tx)
-        .replace("{queues}", &queues.to_string());
+    let tx: Vec<String> = (0..tx_files).map(|file| format!("out{file}.pcap")).collect();
+    let config = configs::captures(mode, &cpus::workers(workers), &rx, &tx);
     let daemon = Daemon::start(&site, &config);
     daemon.wait_until_through(u64::from(FLOWS * PER_FLOW));
     let ended = daemon.stop();
@@ -82,11 +49,11 @@ fn keeps_order(mode: &str, workers: usize, queues: u32, tx_files: usize) {
 
     let mut next: HashMap<u32, u32> = HashMap::new();
     let mut seen = 0;
-    for file in 0..tx_files {
-        for frame in capture::read(&site.path(&format!("out{file}.pcap"))) {
+    for file in &tx {
+        for frame in capture::read(&site.path(file)) {
             let (flow, sequence) = (number(&frame[42..]), number(&frame[46..]));
             let expected = next.entry(flow).or_default();
-            assert_eq!(sequence, *expected, "flow {flow} in file {file}");
+            assert_eq!(sequence, *expected, "flow {flow} in {file}");
             *expected += 1;
             seen += 1;
         }

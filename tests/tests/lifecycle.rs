@@ -3,41 +3,17 @@
 use std::time::Duration;
 
 use rustix::process::Signal;
-use scenarios::{Daemon, Setup, Site, capture, frames, http, skip, wait};
-
-/// A load without end.
-const CONFIG: &str = r#"
-[memory]
-huge = "{huge}"
-
-[[port]]
-name = "north"
-device = "vdev:net_pcap0,rx_pcap={dir}/in.pcap,infinite_rx=1"
-input = "wire"
-
-[[port]]
-name = "south"
-device = "vdev:net_null0"
-input = "none"
-
-[[stage]]
-name = "wire"
-kind = "cross"
-to = "tx:south"
-"#;
+use scenarios::{Daemon, Setup, Site, capture, configs::ENDLESS, frames, http, load, skip, wait};
 
 fn started(site: &Site) -> Daemon {
-    capture::write(&site.path("in.pcap"), &frames::everyday());
-    let daemon = Daemon::start(site, &CONFIG.replace("{huge}", "none"));
-    wait::until("the first frames", || (daemon.counters().balance.sent > 0).then_some(()));
-    daemon
+    load::started(site, ENDLESS)
 }
 
 #[test]
 fn ready_is_said_when_ports_are_up_and_every_worker_has_turned() {
     let site = Site::new();
     capture::write(&site.path("in.pcap"), &frames::everyday());
-    let daemon = Daemon::start(&site, &CONFIG.replace("{huge}", "none"));
+    let daemon = Daemon::start(&site, ENDLESS);
     let status: api::Status = daemon.get("/v1/status");
     assert_eq!(status.state, api::State::Running);
     assert!(status.workers.iter().all(|worker| worker.turns > 0), "{status:#?}");
@@ -115,22 +91,18 @@ fn after_a_kill_a_new_one_starts_at_once_in_the_same_place() {
 fn a_second_daemon_on_the_same_socket_is_refused_and_the_first_goes_on() {
     let site = Site::new();
     let first = started(&site);
-    let second = Setup::new(&site, &CONFIG.replace("{huge}", "none")).spawn().wait();
+    let second = Setup::new(&site, ENDLESS).spawn().wait();
     assert_ne!(second.status.code(), Some(0), "{}", second.said);
     assert!(second.said.contains("control.sock"), "{}", second.said);
-    let sent = first.counters().balance.sent;
-    wait::until("frames through the first", || {
-        (first.counters().balance.sent > sent).then_some(())
-    });
+    load::wait_for_frames(&first);
 }
 
 #[test]
 fn of_several_that_start_at_once_on_a_stale_socket_one_runs() {
     let site = Site::new();
     let _killed = started(&site).end_by(Signal::KILL);
-    let config = CONFIG.replace("{huge}", "none");
     // Each writes the file, so all of them do before anybody reads it.
-    let setups: Vec<_> = (0..4).map(|_| Setup::new(&site, &config)).collect();
+    let setups: Vec<_> = (0..4).map(|_| Setup::new(&site, ENDLESS)).collect();
     let mut daemons: Vec<_> = setups.into_iter().map(Setup::spawn).collect();
     // All but one end by themselves.
     let winner = wait::until("one that runs alone", || {
@@ -166,7 +138,7 @@ fn hugepages_are_free_again_after_a_stop_and_after_a_kill() {
     let site = Site::new();
     capture::write(&site.path("in.pcap"), &frames::everyday());
     for signal in [Signal::TERM, Signal::KILL] {
-        let daemon = Daemon::start(&site, &CONFIG.replace("{huge}", "2M"));
+        let daemon = Daemon::start(&site, &ENDLESS.replace("huge = \"none\"", "huge = \"2M\""));
         assert!(skip::free_hugepages() < before, "it uses hugepages");
         let _ended = daemon.end_by(signal);
         wait::until("the hugepages", || (skip::free_hugepages() == before).then_some(()));
@@ -176,7 +148,7 @@ fn hugepages_are_free_again_after_a_stop_and_after_a_kill() {
 #[test]
 fn a_device_that_does_not_exist_ends_the_start_with_its_name() {
     let site = Site::new();
-    let config = CONFIG.replace("{huge}", "none");
+    let config = ENDLESS;
     capture::write(&site.path("in.pcap"), &[]);
     let missing = Setup::new(&site, &config.replace("in.pcap", "absent.pcap")).spawn().wait();
     assert_eq!(missing.status.code(), Some(4), "{}", missing.said);

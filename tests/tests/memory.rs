@@ -2,27 +2,7 @@
 
 use std::fs;
 
-use scenarios::{Daemon, Site, skip};
-
-const CONFIG: &str = r#"
-[memory]
-huge = "2M"
-
-[[port]]
-name = "north"
-device = "vdev:net_null0"
-input = "wire"
-
-[[port]]
-name = "south"
-device = "vdev:net_null1"
-input = "none"
-
-[[stage]]
-name = "wire"
-kind = "cross"
-to = "tx:south"
-"#;
+use scenarios::{Site, configs::ENDLESS, load, skip};
 
 #[test]
 fn resident_memory_beside_the_hugepages_is_below_64_mib() {
@@ -30,7 +10,8 @@ fn resident_memory_beside_the_hugepages_is_below_64_mib() {
         return;
     }
     let site = Site::new();
-    let daemon = Daemon::start(&site, CONFIG);
+    let config = ENDLESS.replace("huge = \"none\"", "huge = \"2M\"");
+    let daemon = load::started(&site, &config);
     for _ in 0..20 {
         let _latency: api::Latency = daemon.get("/v1/latency");
     }

@@ -2,23 +2,7 @@
 
 use std::{net::Ipv4Addr, process::Stdio};
 
-use scenarios::{Netns, Setup, Site, netns, skip};
-
-const CONFIG: &str = r#"
-[memory]
-huge = "none"
-
-[[port]]
-name = "lan"
-device = "vdev:{driver}0,iface=lan"
-addresses = ["192.0.2.1/24", "2001:db8::1/64"]
-input = "echo"
-
-[[stage]]
-name = "echo"
-kind = "reflect"
-to = "tx:lan"
-"#;
+use scenarios::{Netns, Setup, Site, configs, netns, skip};
 
 /// Sends datagrams and expects each of them back; Python, since any UDP client has to do.
 const CLIENT: &str = r"
@@ -54,7 +38,8 @@ fn reflects(driver: &str) {
     host.address("eth0", "192.0.2.9/24");
     host.address("eth0", "2001:db8::9/64");
     let site = Site::new();
-    let daemon = Setup::new(&site, &CONFIG.replace("{driver}", driver)).netns(&wire).start();
+    let config = configs::reflector(&format!("{driver}0,iface=lan"));
+    let daemon = Setup::new(&site, &config).netns(&wire).start();
 
     for target in ["192.0.2.1", "2001:db8::1"] {
         host.run("ping", &["-c", "5", "-i", "0.05", "-W", "10", target]);

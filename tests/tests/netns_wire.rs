@@ -6,34 +6,7 @@
 
 use std::io::{BufRead as _, BufReader};
 
-use scenarios::{Daemon, Netns, Setup, Site, netns, skip};
-
-const CONFIG: &str = r#"
-[memory]
-huge = "{huge}"
-
-[[port]]
-name = "north"
-device = "vdev:{driver}0,iface=north{args}"
-mtu = {mtu}
-input = "north-in"
-
-[[port]]
-name = "south"
-device = "vdev:{driver}1,iface=south{args}"
-mtu = {mtu}
-input = "south-in"
-
-[[stage]]
-name = "north-in"
-kind = "cross"
-to = "tx:south"
-
-[[stage]]
-name = "south-in"
-kind = "cross"
-to = "tx:north"
-"#;
+use scenarios::{Daemon, Netns, Setup, Site, configs, netns, skip};
 
 /// Two hosts and a box; fields are dropped in this order: the daemon first.
 struct Wire {
@@ -47,19 +20,9 @@ struct Wire {
 impl Wire {
     /// `args` for both devices.
     fn new(driver: &str, args: &str, mtu: u16, huge: &str) -> Wire {
-        let (north, wire, south) = (Netns::new("north"), Netns::silent("box"), Netns::new("south"));
-        netns::join((&north, "eth0"), (&wire, "north"), mtu);
-        netns::join((&south, "eth0"), (&wire, "south"), mtu);
-        for (host, last) in [(&north, 1), (&south, 2)] {
-            host.address("eth0", &format!("192.0.2.{last}/24"));
-            host.address("eth0", &format!("2001:db8::{last}/64"));
-        }
+        let (north, wire, south) = netns::two_hosts(mtu);
         let site = Site::new();
-        let config = CONFIG
-            .replace("{driver}", driver)
-            .replace("{args}", args)
-            .replace("{mtu}", &mtu.to_string())
-            .replace("{huge}", huge);
+        let config = configs::wire(driver, args, mtu, huge);
         let daemon = Setup::new(&site, &config).netns(&wire).start();
         Wire { daemon, _site: site, north, south, _wire: wire }
     }

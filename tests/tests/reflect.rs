@@ -5,38 +5,23 @@ use etherparse::{
     icmpv6::{NeighborAdvertisementHeader, TYPE_NEIGHBOR_SOLICITATION},
 };
 use scenarios::{
-    Daemon, Site, capture,
+    Daemon, Site, capture, configs,
     frames::{self, HOST_MAC, HOST4, HOST6, PEER4, PEER6},
 };
-
-const CONFIG: &str = r#"
-[memory]
-huge = "none"
-
-[[port]]
-name = "lan"
-device = "vdev:net_pcap0,rx_pcap={dir}/in.pcap,tx_pcap={dir}/out.pcap"
-addresses = ["192.0.2.1/24", "2001:db8::1/64"]
-input = "echo"
-
-[[stage]]
-name = "echo"
-kind = "reflect"
-to = "tx:lan"
-"#;
 
 /// What comes out for what goes in. The port's MAC address is the device's own choice, so frames are made once it is
 /// known: first a start with an empty capture, to ask for it.
 fn reflected(make: impl Fn([u8; 6]) -> Vec<Vec<u8>>) -> (Vec<Vec<u8>>, [u8; 6], api::Counters) {
     let site = Site::new();
     capture::write(&site.path("in.pcap"), &[]);
-    let daemon = Daemon::start(&site, CONFIG);
+    let config = configs::reflector("net_pcap0,rx_pcap={dir}/in.pcap,tx_pcap={dir}/out.pcap");
+    let daemon = Daemon::start(&site, &config);
     let mac = port_mac(&daemon);
     assert!(daemon.stop().status.success());
 
     let frames = make(mac);
     capture::write(&site.path("in.pcap"), &frames);
-    let daemon = Daemon::start(&site, CONFIG);
+    let daemon = Daemon::start(&site, &config);
     assert_eq!(port_mac(&daemon), mac, "a net_pcap device has the same MAC address every time");
     let counters = daemon.wait_until_through(u64::try_from(frames.len()).expect("few"));
     let ended = daemon.stop();

@@ -6,40 +6,18 @@ use std::{
 };
 
 use rustix::process::Signal;
-use scenarios::{Daemon, Site, capture, daemon, daemon::Balance, frames, wait};
-
-/// A load without end, from memory.
-const CONFIG: &str = r#"
-[memory]
-huge = "none"
-
-[[port]]
-name = "north"
-device = "vdev:net_pcap0,rx_pcap={dir}/in.pcap,infinite_rx=1"
-input = "first"
-
-[[port]]
-name = "south"
-device = "vdev:net_null0"
-input = "none"
-
-[[stage]]
-name = "first"
-kind = "count"
-to = "tx:south"
-"#;
+use scenarios::{
+    Daemon, Site, capture, configs::ENDLESS, daemon, daemon::Balance, frames, load, wait,
+};
 
 /// The same ports with a longer graph.
 fn longer() -> String {
-    CONFIG.replace("to = \"tx:south\"", "to = \"second\"")
+    ENDLESS.replace("to = \"tx:south\"", "to = \"second\"")
         + "\n[[stage]]\nname = \"second\"\nkind = \"cross\"\nmacs = \"swap\"\nto = \"tx:south\"\n"
 }
 
 fn started(site: &Site) -> Daemon {
-    capture::write(&site.path("in.pcap"), &frames::everyday());
-    let daemon = Daemon::start(site, CONFIG);
-    wait::until("the first frames", || (daemon.counters().balance.sent > 0).then_some(()));
-    daemon
+    load::started(site, ENDLESS)
 }
 
 fn put(site: &Site, config: &str) {
@@ -60,7 +38,7 @@ fn a_reload_every_100_ms_for_30_s_under_load_loses_nothing() {
     let begun = Instant::now();
     let (mut reloads, mut slowest, mut longest_gap, mut last_sent) = (0, 0.0_f64, 0, 0);
     while begun.elapsed() < Duration::from_secs(30) {
-        put(&site, if reloads % 2 == 0 { &longer } else { CONFIG });
+        put(&site, if reloads % 2 == 0 { &longer } else { ENDLESS });
         let report = reload(&daemon);
         reloads += 1;
         assert_eq!(report.generation, 1 + reloads);
@@ -92,11 +70,9 @@ fn a_reload_every_100_ms_for_30_s_under_load_loses_nothing() {
 fn a_capture_that_crosses_during_reloads_comes_out_whole_and_in_order() {
     const FRAMES: u32 = 600_000;
     let site = Site::new();
-    let numbered: Vec<Vec<u8>> = (0..FRAMES)
-        .map(|number| [&[0x02; 12], &[0x88, 0xb5][..], &number.to_be_bytes(), &[0; 42]].concat())
-        .collect();
+    let numbered = frames::numbered(FRAMES);
     capture::write(&site.path("in.pcap"), &numbered);
-    let wire = CONFIG
+    let wire = ENDLESS
         .replace(",infinite_rx=1", "")
         .replace("vdev:net_null0", "vdev:net_pcap1,tx_pcap={dir}/out.pcap");
     let longer = wire.replace("to = \"tx:south\"", "to = \"second\"")
@@ -130,34 +106,31 @@ fn counters_of_a_stage_that_stays_go_on_and_those_of_a_new_one_begin() {
     });
     let after: api::Stages = daemon.get("/v1/stages");
     assert!(after.stages[0].packets > before.stages[0].packets);
-    assert_eq!(after.stages[0].name, "first");
+    assert_eq!(after.stages[0].name, "wire");
 }
 
 #[test]
 fn a_bad_file_is_refused_with_every_error_and_the_old_configuration_stays() {
     let site = Site::new();
     let daemon = started(&site);
-    put(&site, &CONFIG.replace("tx:south", "tx:nowhere").replace("\"count\"", "\"cuont\""));
+    put(&site, &ENDLESS.replace("tx:south", "tx:nowhere").replace("\"cross\"", "\"corss\""));
     let answer = daemon.request("POST", "/v1/reload", Some("{}"));
     assert!((400..500).contains(&answer.status), "{answer:?}");
     let problem: api::Problem = answer.parse();
     let details = problem.details.join("\n");
-    assert!(details.contains("tx:nowhere") && details.contains("cuont"), "{problem:#?}");
+    assert!(details.contains("tx:nowhere") && details.contains("corss"), "{problem:#?}");
     assert!(details.contains("barewired.toml:"), "each with its line: {problem:#?}");
 
     let status: api::Status = daemon.get("/v1/status");
     assert_eq!(status.generation, 1);
-    let sent = daemon.counters().balance.sent;
-    wait::until("frames after the refusal", || {
-        (daemon.counters().balance.sent > sent).then_some(())
-    });
+    load::wait_for_frames(&daemon);
 }
 
 #[test]
 fn a_change_that_needs_a_restart_is_refused_and_named() {
     let site = Site::new();
     let daemon = started(&site);
-    put(&site, &CONFIG.replace("huge = \"none\"", "huge = \"none\"\nbuffers = 65536"));
+    put(&site, &ENDLESS.replace("huge = \"none\"", "huge = \"none\"\nbuffers = 65536"));
     let answer = daemon.request("POST", "/v1/reload", Some("{}"));
     assert!((400..500).contains(&answer.status), "{answer:?}");
     let problem: api::Problem = answer.parse();

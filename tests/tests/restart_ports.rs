@@ -1,10 +1,10 @@
 //! `reload --restart-ports`: ports stop and start under a daemon that goes on, with its totals and its socket.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use scenarios::{
-    Daemon, Netns, Setup, Site, capture, cpus, daemon, daemon::Balance, frames, load, netns, skip,
-    wait,
+    Daemon, Netns, Setup, Site, capture, configs, configs::ENDLESS, cpus, daemon, daemon::Balance,
+    frames, load, netns, skip, wait,
 };
 
 fn put(site: &Site, config: &str) {
@@ -98,8 +98,8 @@ fn stop_cleanly(daemon: Daemon) {
 #[test]
 fn without_leave_a_change_of_ports_is_refused_and_named_and_frames_flow_on() {
     let site = Site::new();
-    let daemon = load::started(&site, load::WIRE);
-    put(&site, &load::WIRE.replace("net_null0\"", "net_null0\"\nmtu = 3000"));
+    let daemon = load::started(&site, ENDLESS);
+    put(&site, &ENDLESS.replace("net_null0\"", "net_null0\"\nmtu = 3000"));
     let answer = ask(&daemon, false);
     assert_eq!(answer.status, 409, "{answer:?}");
     let problem: api::Problem = answer.parse();
@@ -118,8 +118,8 @@ fn without_leave_a_change_of_ports_is_refused_and_named_and_frames_flow_on() {
 #[test]
 fn what_needs_a_new_process_is_refused_by_name_even_with_leave() {
     let site = Site::new();
-    let daemon = load::started(&site, load::WIRE);
-    let config = load::WIRE.replace("huge = \"none\"", "huge = \"none\"\nper_node_mib = 64");
+    let daemon = load::started(&site, ENDLESS);
+    let config = ENDLESS.replace("huge = \"none\"", "huge = \"none\"\nper_node_mib = 64");
     put(&site, &config.replace("net_null0\"", "net_null0\"\nmtu = 3000"));
     let answer = ask(&daemon, true);
     assert_eq!(answer.status, 409, "{answer:?}");
@@ -135,8 +135,8 @@ fn what_needs_a_new_process_is_refused_by_name_even_with_leave() {
 #[test]
 fn with_leave_and_nothing_that_needs_it_no_port_is_touched() {
     let site = Site::new();
-    let daemon = load::started(&site, load::WIRE);
-    put(&site, &load::WIRE.replace("kind = \"cross\"", "kind = \"cross\"\nmacs = \"swap\""));
+    let daemon = load::started(&site, ENDLESS);
+    put(&site, &ENDLESS.replace("kind = \"cross\"", "kind = \"cross\"\nmacs = \"swap\""));
     let answer = ask(&daemon, true);
     assert_eq!(answer.status, 200, "{answer:?}");
     let report: api::Reload = answer.parse();
@@ -149,7 +149,7 @@ fn every_kind_of_change_under_load_keeps_the_totals_growing_and_the_balance_exac
     let two = cpus::count() >= 2;
     // Explicit CPUs, as the number of workers depends on the mode otherwise.
     let workers = cpus::workers(if two { 2 } else { 1 });
-    let wire = format!("[cores]\nhousekeeping = \"0\"\nworkers = \"{workers}\"\n{}", load::WIRE);
+    let wire = format!("[cores]\nhousekeeping = \"0\"\nworkers = \"{workers}\"\n{}", ENDLESS);
     let wire = if two { wire.replace("housekeeping = \"0\"\n", "") } else { wire };
     let daemon = load::started(&site, &wire);
     let more = |config: &str, section: &str| format!("{config}\n{section}\n");
@@ -207,11 +207,9 @@ fn every_kind_of_change_under_load_keeps_the_totals_growing_and_the_balance_exac
 fn a_port_that_does_not_change_goes_on_and_loses_nothing() {
     const FRAMES: u32 = 300_000;
     let site = Site::new();
-    let numbered: Vec<Vec<u8>> = (0..FRAMES)
-        .map(|number| [&[0x02; 12], &[0x88, 0xb5][..], &number.to_be_bytes(), &[0; 42]].concat())
-        .collect();
+    let numbered = frames::numbered(FRAMES);
     capture::write(&site.path("in.pcap"), &numbered);
-    let wire = load::WIRE
+    let wire = ENDLESS
         .replace(",infinite_rx=1", "")
         .replace("vdev:net_null0", "vdev:net_pcap1,tx_pcap={dir}/out.pcap");
     let with = |number: usize| {
@@ -237,10 +235,10 @@ fn a_port_that_does_not_change_goes_on_and_loses_nothing() {
 #[test]
 fn ports_that_do_not_come_up_bring_the_old_configuration_back() {
     let site = Site::new();
-    let daemon = load::started(&site, load::WIRE);
+    let daemon = load::started(&site, ENDLESS);
     let before = totals(&daemon);
     // The same device with arguments that can not work: only found out when the old one is gone.
-    put(&site, &load::WIRE.replace("{dir}/in.pcap", "{dir}/absent.pcap"));
+    put(&site, &ENDLESS.replace("{dir}/in.pcap", "{dir}/absent.pcap"));
     let answer = ask(&daemon, true);
     assert_eq!(answer.status, 500, "{answer:?}");
     let problem: api::Problem = answer.parse();
@@ -252,7 +250,7 @@ fn ports_that_do_not_come_up_bring_the_old_configuration_back() {
     assert_eq!((status.generation, status.state), (1, api::State::Running));
 
     // And what was corrected can be put in force.
-    put(&site, &load::WIRE.replace("net_null0\"", "net_null0\"\nmtu = 1400"));
+    put(&site, &ENDLESS.replace("net_null0\"", "net_null0\"\nmtu = 1400"));
     assert_eq!(restart(&daemon).generation, 2);
     stop_cleanly(daemon);
 }
@@ -260,9 +258,9 @@ fn ports_that_do_not_come_up_bring_the_old_configuration_back() {
 #[test]
 fn when_not_even_the_old_ports_come_up_it_says_so_and_ends_with_the_code_for_dpdk() {
     let site = Site::new();
-    let daemon = load::started(&site, load::WIRE);
-    std::fs::remove_file(site.path("in.pcap")).expect("our capture");
-    put(&site, &load::WIRE.replace("{dir}/in.pcap", "{dir}/absent.pcap"));
+    let daemon = load::started(&site, ENDLESS);
+    fs::remove_file(site.path("in.pcap")).expect("our capture");
+    put(&site, &ENDLESS.replace("{dir}/in.pcap", "{dir}/absent.pcap"));
     let answer = ask(&daemon, true);
     assert_eq!(answer.status, 500, "{answer:?}");
     let problem: api::Problem = answer.parse();
@@ -275,15 +273,15 @@ fn when_not_even_the_old_ports_come_up_it_says_so_and_ends_with_the_code_for_dpd
 #[test]
 fn what_can_be_seen_to_fail_beforehand_is_refused_with_everything_running() {
     let site = Site::new();
-    let daemon = load::started(&site, load::WIRE);
+    let daemon = load::started(&site, ENDLESS);
     let port = |device: &str| {
-        format!("{}\n[[port]]\nname = \"x\"\ndevice = \"{device}\"\ninput = \"wire\"\n", load::WIRE)
+        format!("{}\n[[port]]\nname = \"x\"\ndevice = \"{device}\"\ninput = \"wire\"\n", ENDLESS)
     };
     for (config, word) in [
         (port("vdev:net_nonsense0"), "net_nonsense0"),
         (port("vdev:net_pcap7,rx_pcap={dir}/absent.pcap"), "net_pcap7"),
-        (load::WIRE.replace("net_null0\"", "net_null0\"\ntx_queues = 128\nrx_queues = 128"), ""),
-        (load::WIRE.replace("huge = \"none\"", "huge = \"none\"\nbuffers = 4000000"), "4000000"),
+        (ENDLESS.replace("net_null0\"", "net_null0\"\ntx_queues = 128\nrx_queues = 128"), ""),
+        (ENDLESS.replace("huge = \"none\"", "huge = \"none\"\nbuffers = 4000000"), "4000000"),
     ] {
         let stalls = daemon.counters().workers.len();
         put(&site, &config);
@@ -306,10 +304,10 @@ fn what_can_be_seen_to_fail_beforehand_is_refused_with_everything_running() {
 #[test]
 fn the_control_socket_and_the_service_manager_see_one_daemon() {
     let site = Site::new();
-    let mut daemon = load::started(&site, load::WIRE);
+    let mut daemon = load::started(&site, ENDLESS);
     // A connection from before is answered after.
     let early = scenarios::http::connect(daemon.socket()).expect("the socket takes connections");
-    put(&site, &load::WIRE.replace("net_null0\"", "net_null0\"\nmtu = 1400"));
+    put(&site, &ENDLESS.replace("net_null0\"", "net_null0\"\nmtu = 1400"));
     let output = daemon.barewire(["reload", "--restart-ports"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{output:?}");
@@ -334,7 +332,7 @@ fn stalls_can_be_followed_over_a_restart_and_a_change_of_the_number_of_workers()
         let _ = workers;
         format!(
             "[cores]\nworkers = \"{list}\"\n{}\n[pipeline]\nmode = \"{mode}\"\n[latency]\nstall_threshold = \"1us\"\n",
-            load::WIRE
+            ENDLESS
         )
     };
     let daemon = load::started(&site, &config(2, "run-to-completion"));
@@ -357,8 +355,8 @@ fn stalls_can_be_followed_over_a_restart_and_a_change_of_the_number_of_workers()
 #[test]
 fn a_stop_during_a_restart_is_a_clean_stop() {
     let site = Site::new();
-    let daemon = load::started(&site, load::WIRE);
-    put(&site, &load::WIRE.replace("net_null0\"", "net_null0\"\nmtu = 1400"));
+    let daemon = load::started(&site, ENDLESS);
+    put(&site, &ENDLESS.replace("net_null0\"", "net_null0\"\nmtu = 1400"));
     let socket = daemon.socket().to_owned();
     let asked = std::thread::spawn(move || {
         scenarios::http::request(&socket, "POST", "/v1/reload", Some("{\"restart_ports\":true}"))
@@ -384,23 +382,7 @@ impl Pinged {
         netns::join((&north, "eth0"), (&wire, "north"), 1500);
         north.address("eth0", "192.0.2.9/24");
         let site = Site::new();
-        let config = format!(
-            r#"
-[memory]
-huge = "none"
-
-[[port]]
-name = "north"
-device = "vdev:{driver},iface=north"
-addresses = ["192.0.2.1/24"]
-input = "echo"
-
-[[stage]]
-name = "echo"
-kind = "reflect"
-to = "tx:north"
-"#
-        );
+        let config = configs::reflector(&format!("{driver},iface=north"));
         let daemon = Setup::new(&site, &config).netns(&wire).start();
         let pinged = Self { daemon, site, config, north, _wire: wire };
         pinged.ping();
@@ -449,7 +431,7 @@ fn a_driver_that_can_be_set_up_once_goes_on_and_a_change_of_its_port_is_refused(
     let other = "\n[[port]]\nname = \"x\"\ndevice = \"vdev:net_null7,no-rx=1\"\ninput = \"echo\"\n";
     put(&host.site, &format!("{}{other}", host.config));
     let cost = restart(&host.daemon).restart.expect("ports were restarted");
-    assert_eq!((cost.started, cost.kept), (vec!["x".to_owned()], vec!["north".to_owned()]));
+    assert_eq!((cost.started, cost.kept), (vec!["x".to_owned()], vec!["lan".to_owned()]));
     host.ping();
     assert_eq!(host.daemon.stop().status.code(), Some(0));
 }
@@ -459,7 +441,7 @@ fn frames_of_every_sort_are_unchanged_before_and_after() {
     let site = Site::new();
     let sent = frames::everyday();
     capture::write(&site.path("in.pcap"), &sent);
-    let wire = load::WIRE
+    let wire = ENDLESS
         .replace(",infinite_rx=1", "")
         .replace("vdev:net_null0", "vdev:net_pcap1,tx_pcap={dir}/out.pcap");
     let daemon = Daemon::start(&site, &wire);

@@ -4,7 +4,9 @@
 use std::{thread, time::Duration};
 
 use rustix::process::Signal;
-use scenarios::{Daemon, Netns, Setup, Site, capture, frames, latency, netns, skip, wait};
+use scenarios::{
+    Daemon, Netns, Setup, Site, configs, configs::ENDLESS, latency, load, netns, skip, wait,
+};
 
 const STOPPED: Duration = Duration::from_millis(50);
 const STOPPED_NS: u64 = 50_000_000;
@@ -12,28 +14,7 @@ const STOPPED_NS: u64 = 50_000_000;
 #[test]
 fn a_stopped_worker_shows_in_barewire_stalls() {
     let site = Site::new();
-    capture::write(&site.path("in.pcap"), &frames::everyday());
-    let config = r#"
-[memory]
-huge = "none"
-
-[[port]]
-name = "north"
-device = "vdev:net_pcap0,rx_pcap={dir}/in.pcap,infinite_rx=1"
-input = "wire"
-
-[[port]]
-name = "south"
-device = "vdev:net_null0"
-input = "none"
-
-[[stage]]
-name = "wire"
-kind = "cross"
-to = "tx:south"
-"#;
-    let daemon = Daemon::start(&site, config);
-    wait::until("the first frames", || (daemon.counters().balance.sent > 0).then_some(()));
+    let daemon = load::started(&site, ENDLESS);
     stop_for_a_while(&daemon);
 
     let stall = wait::until("the stall", || longest_stall(&daemon));
@@ -58,22 +39,8 @@ fn frames_that_waited_for_a_stopped_worker_are_in_the_tail_of_bound() {
     netns::join((&north, "eth0"), (&wire, "north"), 1500);
     north.address("eth0", "192.0.2.9/24");
     let site = Site::new();
-    let config = r#"
-[memory]
-huge = "none"
-
-[[port]]
-name = "north"
-device = "vdev:net_af_packet0,iface=north"
-addresses = ["192.0.2.1/24"]
-input = "echo"
-
-[[stage]]
-name = "echo"
-kind = "reflect"
-to = "tx:north"
-"#;
-    let daemon = Setup::new(&site, config).netns(&wire).start();
+    let config = configs::reflector("net_af_packet0,iface=north");
+    let daemon = Setup::new(&site, &config).netns(&wire).start();
     // Every two milliseconds, answered or not.
     let mut load = north.spawn("ping", &["-q", "-i", "0.002", "192.0.2.1"]);
     wait::until("the first echoes", || (daemon.counters().balance.sent > 100).then_some(()));
@@ -82,7 +49,7 @@ to = "tx:north"
     let stall = wait::until("the stall", || longest_stall(&daemon));
     let entry = wait::until("the frames that waited", || {
         let reading: api::Latency = daemon.get("/v1/latency");
-        let entry = latency::of_port(&reading, "north").clone();
+        let entry = latency::of_port(&reading, "lan").clone();
         (entry.bound.max_ns >= STOPPED_NS).then_some(entry)
     });
     load.kill().and_then(|()| load.wait()).expect("our child");

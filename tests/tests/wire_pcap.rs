@@ -1,34 +1,6 @@
 //! A wire changes nothing: what goes in comes out, byte by byte and in order, whatever it is.
 
-use scenarios::{Daemon, Site, capture, cpus, frames};
-
-/// From in.pcap to out.pcap, in both modes.
-const CONFIG: &str = r#"
-[cores]
-workers = "{workers}"
-
-[memory]
-huge = "none"
-
-[pipeline]
-mode = "{mode}"
-ring_capacity = 65536
-
-[[port]]
-name = "north"
-device = "vdev:net_pcap0,rx_pcap={dir}/in.pcap"
-input = "north-in"
-
-[[port]]
-name = "south"
-device = "vdev:net_pcap1,tx_pcap={dir}/out.pcap"
-input = "none"
-
-[[stage]]
-name = "north-in"
-kind = "cross"
-to = "tx:south"
-"#;
+use scenarios::{Daemon, Site, capture, configs, cpus, frames};
 
 #[test]
 fn every_animal_of_the_zoo_crosses_unchanged_and_in_order() {
@@ -52,7 +24,8 @@ fn every_length_from_one_byte_to_a_full_frame_crosses_unchanged() {
 fn crosses_unchanged(mode: &str, workers: usize, frames: &[Vec<u8>]) {
     let site = Site::new();
     capture::write(&site.path("in.pcap"), frames);
-    let config = CONFIG.replace("{mode}", mode).replace("{workers}", &cpus::workers(workers));
+    let (rx, tx) = (["in.pcap".to_owned()], ["out.pcap".to_owned()]);
+    let config = configs::captures(mode, &cpus::workers(workers), &rx, &tx);
     let daemon = Daemon::start(&site, &config);
     let total = u64::try_from(frames.len()).expect("not that many");
     let counters = daemon.wait_until_through(total);

@@ -13,45 +13,14 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
 };
 
-use scenarios::{Daemon, Netns, Setup, Site, netns, skip};
+use scenarios::{Daemon, Netns, Setup, Site, configs, netns, skip};
 
 use crate::{say, show};
-
-const CONFIG: &str = r#"
-[memory]
-huge = "{huge}"
-
-[[port]]
-name = "north"
-device = "vdev:{driver}0,iface=north"
-input = "north-in"
-
-[[port]]
-name = "south"
-device = "vdev:{driver}1,iface=south"
-input = "south-in"
-
-[[stage]]
-name = "north-in"
-kind = "cross"
-to = "tx:south"
-
-[[stage]]
-name = "south-in"
-kind = "cross"
-to = "tx:north"
-"#;
 
 /// Builds the hosts, lets them talk, shows what was measured.
 pub(crate) fn run(interrupted: &AtomicBool) {
     say::chapter("Two hosts, and barewired is the wire between them");
-    let (north, wire, south) = (Netns::new("north"), Netns::silent("box"), Netns::new("south"));
-    netns::join((&north, "eth0"), (&wire, "north"), 1500);
-    netns::join((&south, "eth0"), (&wire, "south"), 1500);
-    for (host, last) in [(&north, 1), (&south, 2)] {
-        host.address("eth0", &format!("192.0.2.{last}/24"));
-        host.address("eth0", &format!("2001:db8::{last}/64"));
-    }
+    let (north, wire, south) = netns::two_hosts(1500);
     let site = Site::new();
     let daemon = start(&site, &wire);
 
@@ -92,7 +61,7 @@ fn start(site: &Site, wire: &Netns) -> Daemon {
         say::remark("left out: hugepages, since fewer than 128 of 2 MiB are free");
     }
     for driver in ["net_af_xdp", "net_af_packet"] {
-        let config = CONFIG.replace("{driver}", driver).replace("{huge}", huge);
+        let config = configs::wire(driver, "", 1500, huge);
         let mut daemon = Setup::new(site, &config).netns(wire).spawn();
         match daemon.notice("READY=1") {
             Ok(()) => {
