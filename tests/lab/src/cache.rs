@@ -5,7 +5,7 @@
 //!   debs/            packages as downloaded, so that an image is rebuilt without a network's help
 //!   qemu/<key>/      QEMU, unpacked
 //!   images/<key>/    disk.raw, about.txt
-//!   snapshots/<key>/ disk.qcow2, memory, about.txt
+//!   snapshots/<key>/ disk.qcow2, memory, console.log, about.txt
 //!   run/<id>/        a guest that runs, and `lock` held by it; swept once nobody holds it
 //! ```
 //! An entry is made under another name and renamed when it is complete, so what has its name is whole. Its key has

@@ -27,6 +27,8 @@ const COMMAND: Duration = Duration::from_secs(120);
 const COPY: Duration = Duration::from_secs(120);
 /// Between the start of QEMU and its first word.
 const START: Duration = Duration::from_secs(30);
+/// Files of a guest's folder that are in a snapshot as well.
+const KEPT: [&str; 2] = ["disk.qcow2", "console.log"];
 /// Lines of the console in an error.
 const TAIL: usize = 40;
 
@@ -69,8 +71,10 @@ impl Guest {
     /// [`LabError`]
     pub fn restore(snapshot: &Snapshot) -> Result<Guest, LabError> {
         let mut guest = Guest::prepare(snapshot.lab(), snapshot.machine(), |dir| {
-            let disk = dir.join("disk.qcow2");
-            fs::copy(snapshot.disk(), &disk).map_err(LabError::file("write", &disk))?;
+            for name in KEPT {
+                let (from, to) = (snapshot.dir().join(name), dir.join(name));
+                fs::copy(from, &to).map_err(LabError::file("write", &to))?;
+            }
             Ok(())
         })?;
         guest.resume(snapshot)?;
@@ -152,7 +156,7 @@ impl Guest {
     fn resume(&mut self, snapshot: &Snapshot) -> Result<(), LabError> {
         self.start("-incoming defer")?;
         self.monitor("migrate-set-capabilities", crate::snapshot::capabilities())?;
-        let uri = format!("file:{}", snapshot.memory().display());
+        let uri = format!("file:{}", snapshot.dir().join("memory").display());
         self.monitor("migrate-incoming", json!({ "uri": uri }))?;
         self.migrated("the snapshot's memory")?;
         self.monitor("cont", json!({}))?;
@@ -456,18 +460,20 @@ impl Guest {
 }
 
 impl Guest {
-    /// Stops the machine, and writes its memory and its disk to files.
-    pub(crate) fn save(mut self, memory: &Path, disk: &Path) -> Result<(), LabError> {
+    /// Stops the machine, and writes its memory, its disk and its console to a folder.
+    pub(crate) fn save(mut self, to: &Path) -> Result<(), LabError> {
         self.monitor("stop", json!({}))?;
         self.monitor("migrate-set-capabilities", crate::snapshot::capabilities())?;
         // As fast as the disk is.
         self.monitor("migrate-set-parameters", json!({ "max-bandwidth": 0 }))?;
-        self.monitor("migrate", json!({ "uri": format!("file:{}", memory.display()) }))?;
+        self.monitor("migrate", json!({ "uri": format!("file:{}", to.join("memory").display()) }))?;
         self.migrated("saving memory")?;
         // QEMU has let go of the disk, and written all it knew about it.
         self.power_cut()?;
-        let from = self.dir.join("disk.qcow2");
-        fs::copy(&from, disk).map_err(LabError::file("copy", &from))?;
+        for name in KEPT {
+            let from = self.dir.join(name);
+            fs::copy(&from, to.join(name)).map_err(LabError::file("copy", &from))?;
+        }
         Ok(())
     }
 }

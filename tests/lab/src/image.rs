@@ -105,7 +105,7 @@ impl Lab {
             let since = timed("the disk, with its file system and GRUB", since);
             let versions = self.first_boot(&disk)?;
             timed("the first boot, which installs GRUB", since);
-            let size = fs::metadata(&disk).map_err(LabError::file("read", &disk))?.blocks() * 512;
+            let size = size_of(dir, &["disk.raw"])?;
             let text = format!(
                 "{name}: built in {:.0} s, {} MB\n{versions}",
                 begun.elapsed().as_secs_f64(),
@@ -192,6 +192,16 @@ fn hash(recipe: &Recipe) -> Hash {
 fn uuid(hash: &Hash) -> String {
     let hash = hash.to_string();
     format!("{}-{}-4{}-8000-{:0>12}", &hash[..8], &hash[8..12], &hash[13..16], "1ab")
+}
+
+/// What files of a folder take on the host's disk, in bytes: their holes take nothing.
+pub(crate) fn size_of(dir: &Path, names: &[&str]) -> Result<u64, LabError> {
+    names.iter().try_fold(0, |sum, name| {
+        let path = dir.join(name);
+        let blocks = fs::metadata(&path).map_err(LabError::file("read", &path))?.blocks();
+        // Of 512 bytes, whatever the file system's are (stat(2)).
+        Ok(sum + blocks * 512)
+    })
 }
 
 /// An entry of the cache, in words.

@@ -1,8 +1,8 @@
 //! What the tests are asked to run on; and tests that can not run here, and say so.
 
-use std::{env, path::PathBuf, thread};
+use std::{env, path::PathBuf, thread, time::Instant};
 
-use crate::{Cache, Debian, Image, Kernel, Lab, Model, Recipe};
+use crate::{Cache, Debian, Guest, Image, Kernel, Lab, Machine, Model, Recipe, Snapshot};
 
 /// Says that the running test is skipped; `cargo xtask lab test` counts these lines.
 pub fn skip(why: &str) {
@@ -16,11 +16,7 @@ pub fn cache_of_this_tree() -> PathBuf {
     if let Some(cache) = env::var_os("BAREWIRE_LAB_CACHE") {
         return cache.into();
     }
-    let top = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."));
-    match env::var_os("CARGO_TARGET_DIR") {
-        Some(target) => top.join(target).join("lab"),
-        None => top.join("target/lab"),
-    }
+    crate::bypass::target().join("lab")
 }
 
 /// The Debian, and the kind of NIC, that `cargo xtask lab test` asks the tests to use: Debian 12 with its standard kernel
@@ -73,6 +69,28 @@ pub fn image_or_skip(recipe: &Recipe) -> Option<Image> {
         skip(&format!("needs the image {recipe}: `cargo xtask lab build` makes it"));
     }
     image
+}
+
+/// A machine that has just booted, with a NIC "east" on node 0 and one "west" on node 1, as `cargo xtask lab test` asks
+/// for it. When there is no image, the running test is skipped.
+///
+/// # Panics
+/// When there is an image, and it does not run.
+#[must_use]
+pub fn guest_or_skip() -> Option<Guest> {
+    let (recipe, model) = under_test();
+    let image = image_or_skip(&recipe)?;
+    let machine = Machine::new().nic("east", model, 0).nic("west", model, 1);
+    let restored = Snapshot::of(&image, &machine).and_then(|snapshot| {
+        let begun = Instant::now();
+        let guest = Guest::restore(&snapshot)?;
+        eprintln!("{}; restored in {:.2} s", snapshot.about(), begun.elapsed().as_secs_f64());
+        Ok(guest)
+    });
+    match restored {
+        Ok(guest) => Some(guest),
+        Err(error) => panic!("{error:?}"),
+    }
 }
 
 #[cfg(test)]

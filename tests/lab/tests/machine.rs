@@ -8,23 +8,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lab::{Exit, Guest, Machine, Snapshot, image_or_skip, under_test};
-
-/// A restored guest with a NIC on each node, and nothing when there is no image.
-fn guest() -> Option<Guest> {
-    let (recipe, model) = under_test();
-    let image = image_or_skip(&recipe)?;
-    let machine = Machine::new().nic("east", model, 0).nic("west", model, 1);
-    let snapshot = Snapshot::of(&image, &machine).unwrap();
-    let begun = Instant::now();
-    let guest = Guest::restore(&snapshot).unwrap();
-    eprintln!("{}; restored in {:.2} s", snapshot.about(), begun.elapsed().as_secs_f64());
-    Some(guest)
-}
+use lab::{Exit, guest_or_skip, image_or_skip, under_test};
 
 #[test]
 fn the_machine_has_two_nodes_with_two_cpus_and_memory_each() {
-    let Some(mut guest) = guest() else { return };
+    let Some(mut guest) = guest_or_skip() else { return };
 
     for (node, cpus) in [("node0", "0-1\n"), ("node1", "2-3\n")] {
         let dir = format!("/sys/devices/system/node/{node}");
@@ -38,7 +26,7 @@ fn the_machine_has_two_nodes_with_two_cpus_and_memory_each() {
 
 #[test]
 fn each_nic_is_on_the_bus_of_its_node_and_alone_in_its_iommu_group() {
-    let Some(mut guest) = guest() else { return };
+    let Some(mut guest) = guest_or_skip() else { return };
 
     for (name, node) in [("east", "0\n"), ("west", "1\n")] {
         let nic = guest.nic(name);
@@ -46,15 +34,15 @@ fn each_nic_is_on_the_bus_of_its_node_and_alone_in_its_iommu_group() {
         let dir = format!("/sys/bus/pci/devices/{}", nic.pci_address());
         assert_eq!(guest.must(&format!("cat {dir}/numa_node")), node, "{name}");
         assert_eq!(guest.must(&format!("ls {dir}/iommu_group/devices | wc -l")), "1\n", "{name}");
-        // virtio has a device of its own between the PCI device and the interface.
-        assert_eq!(guest.must(&format!("cat $(find {dir}/ -path '*/net/*/address')")), mac + "\n");
+        let interface = guest.interface(name);
+        assert_eq!(guest.must(&format!("cat /sys/class/net/{interface}/address")), mac + "\n");
     }
     assert_eq!(guest.must("cat /sys/class/iommu/dmar0/intel-iommu/version"), "1:0\n");
 }
 
 #[test]
 fn a_command_s_output_and_exit_come_back_apart_and_whole() {
-    let Some(mut guest) = guest() else { return };
+    let Some(mut guest) = guest_or_skip() else { return };
 
     let output = guest.run("seq 100000; echo trouble >&2; exit 7").unwrap();
     let killed = guest.run("kill -9 $$").unwrap();
@@ -68,20 +56,22 @@ fn a_command_s_output_and_exit_come_back_apart_and_whole() {
 
 #[test]
 fn a_command_that_takes_too_long_is_an_error_and_the_next_one_works() {
-    let Some(mut guest) = guest() else { return };
+    let Some(mut guest) = guest_or_skip() else { return };
 
     let limit = Duration::from_millis(700);
     let error = guest.run_within("echo so far; sleep 1000", limit).unwrap_err();
 
     assert!(format!("{error:?}").contains("so far"), "{error:?}");
     assert!(format!("{error:?}").contains("took longer than 0.7 s"), "{error:?}");
+    // The console is shown, from GRUB's first words in the boot that the snapshot was taken of.
+    assert!(format!("{error:?}").contains("Booting `Debian"), "{error:?}");
     // Its children were killed as well; the brackets keep pgrep from finding its own shell.
     assert_eq!(guest.must("pgrep -f '[s]leep 1000' || echo none"), "none\n");
 }
 
 #[test]
 fn a_daemon_in_the_background_does_not_hold_the_command_that_started_it() {
-    let Some(mut guest) = guest() else { return };
+    let Some(mut guest) = guest_or_skip() else { return };
 
     let output = guest.must("sleep 1000 & echo $!");
 
@@ -91,7 +81,7 @@ fn a_daemon_in_the_background_does_not_hold_the_command_that_started_it() {
 
 #[test]
 fn files_go_in_and_come_out_unchanged() {
-    let Some(mut guest) = guest() else { return };
+    let Some(mut guest) = guest_or_skip() else { return };
     let host = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("every-byte");
     // All bytes, in an order that no frame's length divides.
     let content: Vec<u8> =
@@ -112,11 +102,11 @@ fn files_go_in_and_come_out_unchanged() {
 
 #[test]
 fn a_guest_starts_from_the_same_state_each_time_and_knows_the_time() {
-    let Some(mut first) = guest() else { return };
+    let Some(mut first) = guest_or_skip() else { return };
     first.must("echo changed > /srv/mark; sync");
     drop(first);
 
-    let mut second = guest().unwrap();
+    let mut second = guest_or_skip().unwrap();
 
     assert_eq!(second.must("cat /srv/mark 2>/dev/null || echo none"), "none\n");
     let there: u64 = second.must("date +%s").trim().parse().unwrap();
@@ -128,12 +118,12 @@ fn a_guest_starts_from_the_same_state_each_time_and_knows_the_time() {
 fn left_by(pid: u32) -> (usize, usize) {
     let run = lab::cache_of_this_tree().join("run");
     let folders = fs::read_dir(run)
-        .unwrap()
+        .expect("the cache can be read")
         .flatten()
         .filter(|entry| entry.file_name().to_string_lossy().starts_with(&format!("{pid}-")))
         .count();
     let processes = fs::read_dir("/proc")
-        .unwrap()
+        .expect("/proc can be read")
         .flatten()
         .filter_map(|entry| fs::read(entry.path().join("cmdline")).ok())
         .filter(|cmdline| String::from_utf8_lossy(cmdline).contains(&format!("/run/{pid}-0")))
@@ -143,7 +133,7 @@ fn left_by(pid: u32) -> (usize, usize) {
 
 #[test]
 fn nothing_of_a_guest_is_left_on_the_host() {
-    let Some(guest) = guest() else { return };
+    let Some(guest) = guest_or_skip() else { return };
     let me = std::process::id();
     assert!(matches!(left_by(me), (1, 1..)), "{:?}", left_by(me));
 
@@ -159,7 +149,7 @@ fn nothing_of_a_guest_is_left_when_its_test_is_killed() {
     if image_or_skip(&recipe).is_none() {
         return;
     }
-    drop(guest());
+    drop(guest_or_skip());
     let mut shell = Command::new(env!("CARGO_BIN_EXE_barewire-lab"));
     let machine = std::env::var("BAREWIRE_LAB_MACHINE").unwrap_or_default();
     shell.arg("--cache").arg(lab::cache_of_this_tree()).args(machine.split_whitespace());
