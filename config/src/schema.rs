@@ -91,7 +91,7 @@ section! {
         /// CPUs for everything that is not a worker: the control plane, the logs, the EAL's own threads.
         ///
         /// Default `"auto"`: every CPU that is not a worker's core. Naming few of them keeps noise away from the
-        /// workers; naming one makes control requests wait behind each other.
+        /// workers; one will do for the control plane, which is one thread.
         /// ```toml
         /// housekeeping = "0-1"
         /// ```
@@ -136,15 +136,17 @@ section! {
         huge: Huge,
         /// Packet memory for each NUMA node in use, in MiB: 16 to 1048576.
         ///
-        /// Default `"auto"`: what the buffers need. More is taken from the node's hugepages and idle.
+        /// Default `"auto"`: what the buffers need. More is taken from the node's hugepages and idle; with
+        /// `huge = "none"`, whose memory can not grow later, it is room for a restart of the ports with other buffers.
         /// ```toml
         /// per_node_mib = 512
         /// ```
         per_node_mib: Auto<Whole<16, 1_048_576>>,
-        /// Packet buffers for each NUMA node in use: 512 to 16777216, about 2.3 KiB each at an MTU of 1500.
+        /// Packet buffers for each NUMA node in use, and there for each size of buffers: 512 to 16777216, about 2.3 KiB
+        /// each at an MTU of 1500.
         ///
-        /// Default `"auto"`: every descriptor and ring full at once, with room for bursts in flight. Fewer show as
-        /// `rx_nombuf` drops under load; many more fall out of the caches.
+        /// Default `"auto"`: every descriptor and ring full at once, with room for bursts in flight. Fewer show in
+        /// the ports' `rx_nombuf` under load; many more fall out of the caches.
         /// ```toml
         /// buffers = 32768
         /// ```
@@ -205,8 +207,9 @@ section! {
         tx_ring: Auto<Whole<32, 32_768>>,
         /// The largest IP packet, in bytes, without Ethernet header and FCS: 68 to 9600.
         ///
-        /// Default `1500`. Above it every buffer grows, so the pool takes more memory. Frames that are longer are
-        /// refused by the device and counted there; both ports of a wire should have the same.
+        /// Default `1500`. Above 2026 every buffer grows, so the pool takes more memory. Frames that are longer are
+        /// refused by the device and counted there, as far as it has such a limit; both ports of a wire should have the
+        /// same.
         /// ```toml
         /// mtu = 9000
         /// ```
@@ -396,7 +399,7 @@ section! {
         stall_threshold: Time<1, SECOND>,
         /// How many stalls each worker remembers, a power of two from 16 to 65536; the oldest give way.
         ///
-        /// Default `4096`, 32 bytes each.
+        /// Default `4096`, 40 bytes each.
         /// ```toml
         /// stall_log = 16384
         /// ```
@@ -415,21 +418,22 @@ section! {
 section! {
     /// `[control]`: the control socket, and how long starting and stopping may take.
     "[control]" Control {
-        /// Path of the control socket, absolute, at most 107 bytes; its directory has to exist.
+        /// Path of the control socket, absolute, at most 107 bytes. A directory that is missing is made.
         ///
         /// Default `"/run/barewire/control.sock"`. `barewire` looks there unless told otherwise with `--socket`.
         /// ```toml
         /// socket = "/run/barewire/lab.sock"
         /// ```
         socket: SocketPath,
-        /// The group that may use the socket, by name or number; its mode is 0660.
+        /// The group that may use the socket, by its name in `/etc/group` or its number; the socket's mode is 0660.
         ///
         /// No default: the daemon's own group. Who can use the socket can stop the daemon.
         /// ```toml
         /// group = "barewire"
         /// ```
         group: Group,
-        /// How long a stop may take before what is still inside is dropped and counted: `"10ms"` to `"5m"`.
+        /// How long a stop, or a restart of the ports, may take to finish what is inside, before that is dropped and
+        /// counted: `"10ms"` to `"5m"`.
         ///
         /// Default `"5s"`. It should be shorter than systemd's `TimeoutStopSec=`, which ends in SIGKILL.
         /// ```toml

@@ -514,7 +514,7 @@ impl Value for Group {
 
     fn read(value: &Spanned<DeValue<'_>>) -> Result<Self, Vec<Wrong>> {
         let name = text::<Self>(value)?;
-        // What groupadd(8) takes, and more: directories such as LDAP have upper case and dots.
+        // What groupadd(8) takes, and more: others write upper case and dots into /etc/group.
         let letters = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'@');
         let fits = (1..=32).contains(&name.len())
             && !name.starts_with(['-', '.', '@'])

@@ -16,7 +16,8 @@ pub fn eal_args(plan: &Plan, prefix: &str) -> Vec<String> {
         Huge::None => {
             args.extend(["--no-huge".to_owned(), "--no-shconf".to_owned()]);
             // A short option takes its value apart from it: `-m=70` would be read as none, and mean 64 MiB.
-            args.extend(["-m".to_owned(), plan.memory.needed_mib.to_string()]);
+            let asked = plan.memory.reserve_mib.iter().map(|&(_, mib)| u64::from(mib)).sum();
+            args.extend(["-m".to_owned(), plan.memory.needed_mib.max(asked).to_string()]);
         }
         Huge::M2 | Huge::G1 => {
             args.push("--in-memory".to_owned());
@@ -98,6 +99,13 @@ mod tests {
             "--file-prefix=test --no-telemetry --lcores=0@(0) --no-huge --no-shconf -m 70 --vdev=net_null0 \
              --vdev=net_pcap1,tx_pcap=o.pcap --no-pci --iova-mode=va"
         );
+    }
+
+    #[test]
+    fn without_hugepages_more_memory_than_needed_can_be_asked_for() {
+        let config =
+            wire("huge = \"none\"\nper_node_mib = 512", "vdev:net_null0", "vdev:net_null1");
+        assert!(on("vm-2-cpus", &config).contains(" -m 512 "));
     }
 
     #[test]

@@ -162,6 +162,7 @@ fn make_way(path: &Path) -> Result<(), BindError> {
     }
 }
 
+/// A name goes before a number: a group may be called 12.
 fn group_id(name: &str) -> Result<Gid, BindError> {
     let path = Path::new("/etc/group");
     let groups = fs::read_to_string(path).map_err(|source| BindError::System {
@@ -169,7 +170,13 @@ fn group_id(name: &str) -> Result<Gid, BindError> {
         path: path.to_owned(),
         source,
     })?;
-    find_group(&groups, name).ok_or_else(|| BindError::NoGroup(name.to_owned()))
+    let found = find_group(&groups, name).or_else(|| number(name));
+    found.ok_or_else(|| BindError::NoGroup(name.to_owned()))
+}
+
+/// A group's number. The largest means "leave it" to chown(2).
+fn number(text: &str) -> Option<Gid> {
+    text.parse().ok().filter(|&number| number != u32::MAX).map(Gid::from_raw)
 }
 
 /// group(5): `name:password:number:members`
@@ -177,8 +184,7 @@ fn find_group(groups: &str, name: &str) -> Option<Gid> {
     groups.lines().find_map(|line| {
         let mut fields = line.split(':');
         let number = (fields.next() == Some(name)).then(|| fields.nth(1))??;
-        // The largest number means "leave it" to chown(2).
-        number.parse().ok().filter(|&number| number != u32::MAX).map(Gid::from_raw)
+        self::number(number)
     })
 }
 
@@ -286,6 +292,13 @@ mod tests {
         assert_eq!(find_group(groups, "last"), None);
         assert_eq!(find_group(groups, "broken"), None);
         assert_eq!(find_group(groups, "ne"), None);
+    }
+
+    #[test]
+    fn a_group_may_be_a_number_that_no_name_has() {
+        assert_eq!(group_id("4000123").map(Gid::as_raw).unwrap(), 4_000_123);
+        assert!(group_id("4294967295").is_err());
+        assert!(group_id("-1").is_err());
     }
 
     #[test]
