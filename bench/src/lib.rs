@@ -30,6 +30,7 @@ pub mod core_time;
 pub mod exit;
 pub mod http;
 pub mod interrupt;
+pub mod mlrsearch;
 pub mod peer;
 pub mod program;
 pub mod say;
