@@ -334,7 +334,7 @@ impl Known {
                 .map(|(load, _)| float(*load))
         };
         let upper = of(Bound::Upper).next();
-        let lower = of(Bound::Lower).filter(|load| upper.is_none_or(|upper| *load < upper)).last();
+        let lower = of(Bound::Lower).rfind(|load| upper.is_none_or(|upper| *load < upper));
         (lower, upper)
     }
 

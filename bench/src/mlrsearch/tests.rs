@@ -31,8 +31,11 @@ fn goals() -> [Goal; 4] {
     ]
 }
 
-fn trials(sets: &[(usize, u64, f64)]) -> Vec<Trial> {
-    let trial = |&(count, length, loss_ratio): &(usize, u64, f64)| {
+/// So many trials of so many seconds that lost this share.
+type Set = (usize, u64, f64);
+
+fn trials(sets: &[Set]) -> Vec<Trial> {
+    let trial = |&(count, length, loss_ratio): &Set| {
         let output = Output { loss_ratio, effective: seconds(length) };
         vec![Trial { duration: seconds(length), output }; count]
     };
@@ -46,7 +49,7 @@ fn trials(sets: &[(usize, u64, f64)]) -> Vec<Trial> {
 #[test]
 fn the_examples_of_rfc_9971_are_classified_as_there() {
     use Bound::{Lower, Undecided, Upper};
-    let points: [(&[(usize, u64, f64)], [Bound; 4]); 6] = [
+    let points: [(&[Set], [Bound; 4]); 6] = [
         (&[(59, 1, 0.0)], [Undecided; 4]),
         (&[(59, 1, 0.0), (1, 1, 0.01)], [Upper, Undecided, Undecided, Undecided]),
         (&[(59, 1, 0.0), (60, 1, 0.01)], [Upper, Undecided, Undecided, Upper]),
@@ -54,7 +57,7 @@ fn the_examples_of_rfc_9971_are_classified_as_there() {
         (&[(60, 1, 0.0), (60, 1, 0.01), (1, 60, 0.001)], [Upper, Undecided, Lower, Upper]),
         (
             &[(60, 1, 0.0), (60, 1, 0.01), (1, 60, 0.001), (1, 60, 0.0)],
-            [Upper, Lower, Lower, Lower],
+            [Upper, Lower, Lower, Upper],
         ),
     ];
 
