@@ -25,7 +25,7 @@ pub(crate) struct Options {
 /// Builds and runs it.
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failure> {
     if !options.no_setup {
-        setup::run(interrupt)?;
+        setup::programs(interrupt)?;
     }
     run::step(
         interrupt,

@@ -46,7 +46,15 @@ pub(crate) fn lab(interrupt: &Interrupt) -> Result<(), Failure> {
     packages(LAB_PACKAGES, interrupt).map_err(lacking)
 }
 
-/// Installs what is missing.
+/// Installs what is missing to build and run.
+pub(crate) fn programs(interrupt: &Interrupt) -> Result<(), Failure> {
+    let begun = Instant::now();
+    packages(PACKAGES, interrupt).map_err(lacking)?;
+    say::done("set-up", begun.elapsed());
+    Ok(())
+}
+
+/// Installs what is missing to build, run and test.
 pub(crate) fn run(interrupt: &Interrupt) -> Result<(), Failure> {
     let begun = Instant::now();
     packages(PACKAGES, interrupt).map_err(lacking)?;
