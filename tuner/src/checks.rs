@@ -7,6 +7,7 @@ mod boot;
 mod clock;
 mod cstates;
 mod firmware;
+mod hugepages;
 mod interrupts;
 mod isolation;
 mod judge;
@@ -224,6 +225,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         cstates::CHECKS,
         firmware::CHECKS,
         rivals::CHECKS,
+        hugepages::CHECKS,
         memory::CHECKS,
         pcie::CHECKS,
         nics::CHECKS,

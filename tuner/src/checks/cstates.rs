@@ -141,7 +141,14 @@ fn deepest(states: &[State], limit_us: Option<u64>) -> Option<&State> {
     states.iter().filter(is_left).max_by_key(|state| state.latency_us)
 }
 
-/// No limit of their own for these CPUs is the tightest: they spin.
+/// Has a CPU a state that takes longer to wake from than a worker can wait? Then a limit is needed.
+fn sleeps_deeply(context: &Context<'_>, cpu: CpuId) -> bool {
+    let all = context.facts.idle.states.value().map(Vec::as_slice).unwrap_or_default();
+    let states = all.iter().find(|(of, _)| *of == cpu).map(|(_, states)| states.as_slice());
+    deepest(states.unwrap_or_default(), None).is_some_and(|state| state.latency_us > SHORT_US)
+}
+
+/// The tightest limit there is for these CPUs: they spin.
 fn spin(cpus: impl IntoIterator<Item = CpuId>) -> impl Iterator<Item = Change> {
     cpus.into_iter().map(|cpu| Change::Kernel {
         path: format!("sys/devices/system/cpu/cpu{cpu}/power/pm_qos_resume_latency_us"),
@@ -197,13 +204,14 @@ fn global_limit(context: &Context<'_>) -> Outcome {
         let workers = context.workers()?;
         let is_short = |cpu| {
             let own = context.facts.idle.limit(cpu).and_then(Limit::us);
-            own.is_some_and(|us| us <= SHORT_US)
+            own.is_some_and(|us| us <= SHORT_US) || !sleeps_deeply(context, cpu)
         };
         let wanted = format!("{SHORT_US} µs or less, held by the daemon, or CST-03");
         if workers.iter().all(is_short) {
-            return Ok(
-                Outcome::good("not needed: each worker's CPU has its own limit").wanted(wanted)
-            );
+            return Ok(Outcome::good(
+                "not needed: each worker's CPU has its own, or only short states",
+            )
+            .wanted(wanted));
         }
         let global = global(context);
         let outcome = match known(&global, "this kernel takes no such limit")? {
@@ -236,7 +244,7 @@ fn limits(context: &Context<'_>) -> Outcome {
             if workers.contains(*cpu) {
                 let verdict = match limit.us() {
                     Some(us) => verdict(us),
-                    None if is_held => Verdict::Good,
+                    None if is_held || !sleeps_deeply(context, *cpu) => Verdict::Good,
                     None => Verdict::Bad,
                 };
                 if verdict != Verdict::Good {
@@ -256,7 +264,7 @@ fn limits(context: &Context<'_>) -> Outcome {
         });
         let outcome = match (worst, awake.is_empty()) {
             (Verdict::Good, true) if is_held => Outcome::good("the limit of all CPUs holds"),
-            (Verdict::Good, true) => Outcome::good("the workers' CPUs stay awake"),
+            (Verdict::Good, true) => Outcome::good("the workers' CPUs stay awake, or nearly"),
             (Verdict::Good, false) => {
                 Outcome::warn("housekeeping is kept awake too").fixes(release)
             }
@@ -402,6 +410,8 @@ mod tests {
         ask(FREE, &unreadable(), Unknown);
         ask(["0", "0", "n/a", "2"], &NOBODY, Good);
         assert_eq!(ask(["0", "0", "n/a", "3"], &NOBODY, Bad).fix.len(), 1);
+        machine(&[("C1", 2), ("-C6", 133)], FREE, &NOBODY).expect("CST-02", Good);
+        machine(&[("C1", 3)], FREE, &NOBODY).expect("CST-02", Bad);
         table!("CST-02", [] => NotApplicable);
     }
 
@@ -422,6 +432,8 @@ mod tests {
         assert!(matches!(&awake.fix[..], [Change::Kernel { path, value, .. }]
             if path.contains("/cpu1/") && value == "0"));
         ask(["0", "x", "n/a", "n/a"], &NOBODY, Unknown);
+        machine(&[("C1", 2), ("-C6", 133)], FREE, &NOBODY).expect("CST-03", Good);
+        machine(&[("C1", 3)], FREE, &NOBODY).expect("CST-03", Bad);
         table!("CST-03", [] => NotApplicable);
     }
 

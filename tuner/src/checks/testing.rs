@@ -56,14 +56,6 @@ impl Fake {
         files.iter().fold(self, |fake, (path, text)| fake.file(path, text))
     }
 
-    /// With this symbolic link.
-    pub(crate) fn link(self, path: &str, target: &str) -> Self {
-        let link = self.dir.path().join(path);
-        fs::create_dir_all(link.parent().unwrap()).unwrap();
-        std::os::unix::fs::symlink(target, link).unwrap();
-        self
-    }
-
     /// With this answer to something that is asked and no file.
     pub(crate) fn answer<T: Serialize>(self, name: &str, answer: &Fact<T>) -> Self {
         let text = serde_json::to_string(answer).unwrap();
