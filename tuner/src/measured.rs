@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ::noise::spin;
 use config::{CpuId, CpuSet};
 use linux::activity::{CpuTime, Softnet};
 use serde::{Deserialize, Serialize};
@@ -25,6 +26,7 @@ use registers::Registers;
 use crate::{
     Fact, Intent, Source,
     daemon::{self, Daemon},
+    facts::tasks::Tasks,
 };
 
 /// What happened on the machine during some seconds.
@@ -59,8 +61,8 @@ pub struct Measured {
     pub firmware_interrupts: Fact<u64>,
     /// What the daemon says of itself; absent when none runs.
     pub daemon: Fact<Daemon>,
-    /// What a spinning thread on each worker's CPU saw; none when it was not asked for.
-    pub noise: Option<Noise>,
+    /// What a spinning thread on each worker's CPU saw; absent where the daemon's own workers spin there.
+    pub noise: Fact<Noise>,
     /// The longest hardware latency on each CPU (`rtla hwnoise`), in ns; none when it was not asked for.
     pub hardware_noise_ns: Option<BTreeMap<CpuId, u64>>,
     /// What an interleaved comparison of knobs found; none when there was none.
@@ -176,7 +178,8 @@ impl Counters {
 const QUESTION: &str = "measured";
 
 impl Measured {
-    /// Reads the counters, waits for `over`, and reads them again. `progress` is told what is left, once a second.
+    /// Reads the counters, waits for `over`, and reads them again; then lets a thread spin on each worker's CPU for as
+    /// long again, unless the daemon's workers do. `progress` is told what is left of either, once a second at most.
     ///
     /// A captured machine answers with what was measured when it was captured, if anything was.
     pub fn take(
@@ -202,8 +205,10 @@ impl Measured {
             let seconds = begin.elapsed().as_secs_f64();
             let registers_after = Registers::read(source, &workers);
             let daemon = daemon::difference(asked, daemon::read(&intent.socket));
+            let noise = loop_on(source, &workers, over, progress);
             Fact::Is(Self {
                 daemon,
+                noise,
                 clocks: registers.clocks_until(&registers_after),
                 firmware_interrupts: registers.firmware_interrupts_until(&registers_after),
                 ..before.until(&after, seconds)
@@ -226,4 +231,25 @@ impl Measured {
     pub fn per_second(&self, count: u64) -> f64 {
         if self.seconds > 0.0 { count as f64 / self.seconds } else { 0.0 }
     }
+}
+
+/// What a thread sees that spins on each worker's CPU. After the counters, for the kernel's trace of what took the CPU
+/// away makes calls between CPUs of its own.
+fn loop_on(
+    source: &Source,
+    workers: &Fact<CpuSet>,
+    over: Duration,
+    progress: &mut dyn FnMut(Duration),
+) -> Fact<Noise> {
+    if !Tasks::read(source).daemons().is_empty() {
+        return Fact::Absent;
+    }
+    workers.as_ref().and_then(|workers| {
+        progress(over);
+        let options = spin::Options { cpus: workers.clone(), over, threshold: None, trace: true };
+        match spin::spin(&options) {
+            Ok(noise) => Fact::Is(noise),
+            Err(error) => Fact::unknown(error.to_string()),
+        }
+    })
 }

@@ -1,6 +1,6 @@
 //! What a spinning thread saw.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use config::CpuId;
 use serde::{Deserialize, Serialize};
@@ -73,4 +73,21 @@ pub enum Cause {
     Frequency,
     /// Nothing of this kernel ran: the hypervisor or the firmware had the CPU, or the hardware was slow.
     Outside,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Interrupt(name) => write!(f, "interrupt {name}"),
+            Self::Softirq(name) => write!(f, "softirq {name}"),
+            Self::Switch(name) => write!(f, "{name} ran"),
+            Self::Tick => f.write_str("tick"),
+            Self::Ipi(name) => write!(f, "IPI {name}"),
+            Self::Firmware => f.write_str("firmware"),
+            Self::Steal => f.write_str("hypervisor"),
+            Self::PageFault => f.write_str("page fault"),
+            Self::Frequency => f.write_str("frequency change"),
+            Self::Outside => f.write_str("nothing of this kernel (hypervisor, firmware, hardware)"),
+        }
+    }
 }

@@ -14,6 +14,7 @@ pub(crate) struct Sample {
     dir: tempfile::TempDir,
     config: Option<String>,
     measured: Option<Measured>,
+    management: Vec<String>,
 }
 
 /// A port on node 0, and workers on CPU 2 and 3.
@@ -36,7 +37,7 @@ impl Sample {
     /// Nothing but an empty directory.
     pub(crate) fn empty() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        Self { dir, config: Some(CONFIG.to_owned()), measured: None }
+        Self { dir, config: Some(CONFIG.to_owned()), measured: None, management: Vec::new() }
     }
 
     /// Two sockets with one node and one L3 cache each, four cores on each, two threads on each core: CPU 0-3 and 8-11
@@ -114,6 +115,11 @@ impl Sample {
         Self { config: None, ..self }
     }
 
+    /// With this interface as the operator's way in.
+    pub(crate) fn management(self, interface: &str) -> Self {
+        Self { management: vec![interface.to_owned()], ..self }
+    }
+
     /// With what was measured.
     pub(crate) fn measured(self, measured: Measured) -> Self {
         Self { measured: Some(measured), ..self }
@@ -169,10 +175,11 @@ impl Sample {
     pub(crate) fn ask(&self, id: &str) -> Outcome {
         let source = Source::at(self.dir.path()).unwrap();
         let facts = Facts::read(&source);
-        let intent = match &self.config {
+        let mut intent = match &self.config {
             Some(text) => Intent::new(&config::parse(text, "test").unwrap(), &facts),
             None => Intent::without_config(&facts).unwrap(),
         };
+        intent.management.clone_from(&self.management);
         let check = all().find(|check| check.id == id).unwrap();
         let context = Context::new(&facts, &intent).with_measured(self.measured.as_ref());
         (check.look)(&context)
@@ -213,7 +220,7 @@ pub(crate) fn quiet() -> Measured {
         clocks: Fact::Absent,
         firmware_interrupts: Fact::Absent,
         daemon: Fact::Absent,
-        noise: None,
+        noise: Fact::Absent,
         hardware_noise_ns: None,
         effects: None,
     }

@@ -2,8 +2,9 @@
 
 use config::CpuSet;
 
-/// The most lines of details that a finding has: a report is read by people.
-const MOST_LINES: usize = 16;
+/// The most lines of details that a finding has: enough for programs that read all of them; reports for people cut
+/// them shorter.
+const MOST_LINES: usize = 1000;
 
 /// At most [`MOST_LINES`] lines, the last of which says how many are left out.
 pub(super) fn lines(lines: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -29,9 +30,9 @@ mod tests {
     fn long_details_are_cut_and_say_so() {
         let many = |count: usize| lines((0..count).map(|n| n.to_string()));
 
-        assert_eq!(many(16).len(), 16);
-        let cut = many(20);
-        assert_eq!((cut.len(), cut[15].as_str()), (16, "… and 5 more"));
+        assert_eq!(many(1000).len(), 1000);
+        let cut = many(1004);
+        assert_eq!((cut.len(), cut[999].as_str()), (1000, "… and 5 more"));
     }
 
     #[test]

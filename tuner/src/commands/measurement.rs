@@ -120,7 +120,7 @@ fn show(measured: &Measurement, session: &mut Session<'_>) -> Result<(), Failure
             micros(*max_ns)
         )?;
         for gap in noise.longest.iter().take(5) {
-            let causes: Vec<String> = gap.causes.iter().map(cause).collect();
+            let causes: Vec<String> = gap.causes.iter().map(ToString::to_string).collect();
             let causes = match causes.as_slice() {
                 [] => "cause not known".to_owned(),
                 causes => causes.join(", "),
@@ -160,22 +160,6 @@ fn micros(nanoseconds: u64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
 fn percent(nanoseconds: u64, seconds: f64) -> f64 {
     nanoseconds as f64 / 1e9 / seconds.max(1e-9) * 100.0
-}
-
-fn cause(cause: &noise::Cause) -> String {
-    use noise::Cause;
-    match cause {
-        Cause::Interrupt(name) => format!("interrupt {name}"),
-        Cause::Softirq(name) => format!("softirq {name}"),
-        Cause::Switch(name) => format!("{name} ran"),
-        Cause::Tick => "tick".to_owned(),
-        Cause::Ipi(name) => format!("IPI {name}"),
-        Cause::Firmware => "firmware".to_owned(),
-        Cause::Steal => "hypervisor".to_owned(),
-        Cause::PageFault => "page fault".to_owned(),
-        Cause::Frequency => "frequency change".to_owned(),
-        Cause::Outside => "nothing of this kernel (hypervisor, firmware, hardware)".to_owned(),
-    }
 }
 
 /// Writes everything into a folder.

@@ -85,7 +85,7 @@ impl Reading {
             clocks: Fact::Absent,
             firmware_interrupts: Fact::Absent,
             daemon: Fact::Absent,
-            noise: None,
+            noise: Fact::Absent,
             hardware_noise_ns: None,
             effects: None,
         }

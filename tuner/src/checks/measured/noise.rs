@@ -1,0 +1,132 @@
+//! What loops on the workers' CPUs saw.
+
+use config::{CpuId, CpuSet};
+
+use crate::{
+    checks::{
+        Context, Outcome,
+        judge::known,
+        wording::{cpus, lines},
+    },
+    measured::{CpuNoise, Gap, Noise},
+};
+
+/// A longest gap below this is good, in ns.
+const SHORT: u64 = 10_000;
+/// One from this on is bad, in ns.
+const LONG: u64 = 50_000;
+/// Gaps a minute from which on there are too many.
+const MANY_A_MINUTE: f64 = 60.0;
+/// Hardware noise below this is good, in ns.
+const QUIET: u64 = 5_000;
+/// From this on it is bad, in ns.
+const NOISY: u64 = 20_000;
+
+/// 12 345 ns as `12.3 µs`.
+fn microseconds(ns: u64) -> String {
+    format!("{}.{} µs", ns / 1000, ns % 1000 / 100)
+}
+
+/// What was seen on each worker's CPU; none is missing.
+fn of_workers<'a>(
+    context: &Context<'a>,
+    workers: &CpuSet,
+) -> Result<Vec<(CpuId, &'a CpuNoise)>, Outcome> {
+    let noise: &Noise = known(&context.watched()?.noise, "no loop ran on workers' CPUs")?;
+    let missing: CpuSet = workers.iter().filter(|cpu| !noise.cpus.contains_key(cpu)).collect();
+    if !missing.is_empty() {
+        return Err(Outcome::unknown(format!("no loop ran on {}", cpus(&missing))));
+    }
+    let here = noise.cpus.iter().filter(|(cpu, _)| workers.contains(**cpu));
+    Ok(here.map(|(cpu, seen)| (*cpu, seen)).collect())
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate is an approximation")]
+fn a_minute(seen: &CpuNoise) -> f64 {
+    if seen.seconds > 0.0 { seen.gaps as f64 / seen.seconds * 60.0 } else { f64::INFINITY }
+}
+
+pub(super) fn gaps(context: &Context<'_>) -> Result<Outcome, Outcome> {
+    let workers = context.workers()?;
+    let noise = of_workers(context, &workers)?;
+    let longest = noise.iter().map(|(_, seen)| seen.max_ns).max().unwrap_or(0);
+    let most = noise.iter().map(|(_, seen)| a_minute(seen)).fold(0.0, f64::max);
+    let seen = format!("at most {}, {most:.0} a minute", microseconds(longest));
+    let outcome = if longest >= LONG {
+        Outcome::bad(seen)
+    } else if longest >= SHORT || most >= MANY_A_MINUTE {
+        Outcome::warn(seen)
+    } else {
+        Outcome::good(seen)
+    };
+    let details = lines(noise.iter().map(|(cpu, seen)| {
+        let (max, p999) = (microseconds(seen.max_ns), microseconds(seen.p999_ns));
+        format!("cpu {cpu}: max {max}, p99.9 {p999}, {:.0} a minute", a_minute(seen))
+    }));
+    Ok(outcome.wanted("below 10 µs, fewer than 60 a minute").details(details))
+}
+
+pub(super) fn causes(context: &Context<'_>) -> Result<Outcome, Outcome> {
+    let workers = context.workers()?;
+    let noise = of_workers(context, &workers)?;
+    if let Some(why) = context.watched()?.noise.value().and_then(|n| n.unattributed.as_ref())
+        && noise.iter().any(|(_, seen)| seen.max_ns > SHORT)
+    {
+        return Ok(Outcome::unknown(why));
+    }
+    let long = |gap: &&Gap| gap.length_ns > SHORT;
+    let all = noise
+        .iter()
+        .flat_map(|(cpu, seen)| seen.longest.iter().filter(long).map(move |gap| (*cpu, gap)));
+    let all: Vec<(CpuId, &Gap)> = all.collect();
+    // The list of the longest may be shorter than the longest of all would need.
+    if all.is_empty() && noise.iter().any(|(_, seen)| seen.max_ns > SHORT) {
+        return Ok(Outcome::unknown("there were gaps over 10 µs, and none was kept"));
+    }
+    let wanted = "a cause for each gap over 10 µs";
+    if all.is_empty() {
+        return Ok(Outcome::good("no gap over 10 µs").wanted(wanted));
+    }
+    let known = all.iter().filter(|(_, gap)| !gap.causes.is_empty()).count();
+    let seen = format!("{known} of {} gaps over 10 µs have a cause", all.len());
+    let outcome = if known == all.len() {
+        Outcome::good(seen)
+    } else if known > 0 {
+        Outcome::warn(seen)
+    } else {
+        Outcome::bad(seen)
+            .advice("what the kernel can not see: the firmware (FW-02), the hypervisor")
+    };
+    let details = lines(all.iter().map(|(cpu, gap)| {
+        let causes: Vec<String> = gap.causes.iter().map(ToString::to_string).collect();
+        let causes =
+            if causes.is_empty() { "no known cause".to_owned() } else { causes.join(", ") };
+        format!("cpu {cpu}: {}, {causes}", microseconds(gap.length_ns))
+    }));
+    Ok(outcome.wanted(wanted).details(details))
+}
+
+pub(super) fn hardware(context: &Context<'_>) -> Result<Outcome, Outcome> {
+    let workers = context.workers()?;
+    let noise = context
+        .watched()?
+        .hardware_noise_ns
+        .as_ref()
+        .ok_or_else(|| Outcome::not_applicable("the noise of the hardware was not measured"))?;
+    let missing: CpuSet = workers.iter().filter(|cpu| !noise.contains_key(cpu)).collect();
+    if !missing.is_empty() {
+        return Ok(Outcome::unknown(format!("not measured on {}", cpus(&missing))));
+    }
+    let here: Vec<_> = noise.iter().filter(|(cpu, _)| workers.contains(**cpu)).collect();
+    let longest = here.iter().map(|(_, ns)| **ns).max().unwrap_or(0);
+    let seen = format!("at most {}", microseconds(longest));
+    let outcome = match longest {
+        NOISY.. => {
+            Outcome::bad(seen).advice("turn off in the firmware what interrupts behind the kernel")
+        }
+        QUIET.. => Outcome::warn(seen),
+        _ => Outcome::good(seen),
+    };
+    let details = lines(here.iter().map(|(cpu, ns)| format!("cpu {cpu}: {}", microseconds(**ns))));
+    Ok(outcome.wanted("below 5 µs").details(details))
+}
