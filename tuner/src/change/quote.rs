@@ -8,7 +8,9 @@
 pub fn quote(text: &str) -> String {
     let text = text.replace('\0', "");
     let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"_./:,@%+-".contains(&b);
-    if !text.is_empty() && text.bytes().all(is_plain) {
+    // In front of a command, `a=b` would be an assignment; an option can not be one.
+    let is_safe = |b: u8| is_plain(b) || (b == b'=' && text.starts_with("--"));
+    if !text.is_empty() && text.bytes().all(is_safe) {
         return text;
     }
     format!("'{}'", text.replace('\'', r"'\''"))
@@ -42,10 +44,13 @@ mod tests {
 
     #[test]
     fn harmless_words_stay_readable() {
-        for word in ["performance", "2-7", "sys/kernel/mm", "0000:3b:00.0", "+cpuset", "n/a"] {
+        for word in
+            ["performance", "2-7", "sys/kernel/mm", "0000:3b:00.0", "+cpuset", "n/a", "--args=a=1"]
+        {
             assert_eq!(quote(word), word);
         }
         assert_eq!(quote(""), "''");
+        assert_eq!(quote("a=b"), "'a=b'");
         assert_eq!(quote("it's"), r"'it'\''s'");
     }
 

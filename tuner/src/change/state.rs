@@ -205,7 +205,7 @@ fn setting_value(text: &str, key: &str) -> Option<String> {
             (None, None) => Some(value.to_owned()),
         }
     };
-    text.lines().filter_map(value).last()
+    text.lines().rev().find_map(value)
 }
 
 /// Takes the backslashes away that [`setting_line`](super::setting_line) puts between double quotes.

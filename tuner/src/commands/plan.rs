@@ -33,19 +33,19 @@ pub(super) struct Wanted {
     #[arg(long, value_enum)]
     profile: Option<Profile>,
     /// Only what these checks want.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = id)]
     only: Vec<CheckId>,
     /// Nothing of what these checks want.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = id)]
     skip: Vec<CheckId>,
     /// What these checks want, even where experts disagree.
-    #[arg(long, value_name = "ID", value_delimiter = ',')]
+    #[arg(long, value_name = "ID", value_delimiter = ',', value_parser = id)]
     apply: Vec<CheckId>,
     /// Another value than the one that a check wants.
     #[arg(long, value_name = "ID=VALUE", value_parser = assignment)]
     set: Vec<(CheckId, String)>,
     /// What this check wants, though it does harm.
-    #[arg(long = "i-want", value_name = "ID")]
+    #[arg(long = "i-want", value_name = "ID", value_parser = id)]
     i_want: Vec<CheckId>,
 }
 
@@ -62,9 +62,13 @@ enum Format {
     Diff,
 }
 
+fn id(text: &str) -> Result<CheckId, String> {
+    text.to_ascii_uppercase().parse().map_err(|error: config::CheckIdError| error.to_string())
+}
+
 fn assignment(text: &str) -> Result<(CheckId, String), String> {
     let (id, value) = text.split_once('=').ok_or("ID=VALUE is wanted")?;
-    let id = id.parse().map_err(|error: config::CheckIdError| error.to_string())?;
+    let id = self::id(id)?;
     match value {
         "" => Err("the value is empty".to_owned()),
         value => Ok((id, value.to_owned())),

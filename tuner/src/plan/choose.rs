@@ -106,7 +106,7 @@ impl Draft<'_> {
 
     /// Why a change is not made although somebody wants it.
     fn harm(&self, id: &str, change: &Change) -> Option<String> {
-        if let Some(why) = harm::locks_out(change, self.intent, self.facts) {
+        if let Some(why) = harm::locks_out(change, self.intent) {
             return Some(format!("refused: {why}"));
         }
         let why = harm::of(change)?;

@@ -1,7 +1,7 @@
 //! What is refused, however it came to be wanted.
 
 use crate::{
-    Facts, Intent,
+    Intent,
     change::{BootValue, Change, UnitState},
 };
 
@@ -151,12 +151,11 @@ fn sysctl(path: &str, value: &str) -> Option<&'static str> {
     SYSCTLS.iter().find(is_it).map(|(_, _, why)| *why)
 }
 
-/// Why a change would cut the operator's way in, which nobody can ask for.
-pub(super) fn locks_out(change: &Change, intent: &Intent, facts: &Facts) -> Option<String> {
+/// Why a change would cut the operator's way in, which no wish can ask for.
+pub(super) fn locks_out(change: &Change, intent: &Intent) -> Option<String> {
     let Change::Driver { device, .. } = change else { return None };
-    let function = facts.pci.function(*device)?;
-    let name = function.netdevs.iter().find(|name| intent.management.contains(name))?;
-    Some(format!("{name} is the operators' way in, and {device} is behind it"))
+    let reasons = intent.guard.of_function(*device);
+    reasons.first().map(|reason| format!("{device} must stay with its driver: {reason}"))
 }
 
 #[cfg(test)]

@@ -46,7 +46,8 @@ fn isolates(change: &Change) -> bool {
         Change::BootParameter { key, value } => {
             *value != BootValue::Absent && PARAMETERS.contains(&key.replace('-', "_").as_str())
         }
-        Change::Partition { .. } => true,
+        // On so few CPUs there is nowhere to move anybody to.
+        Change::Partition { .. } | Change::Affinity { .. } => true,
         Change::File { path, .. } => path.starts_with(MANAGER),
         Change::Kernel { path, value, .. } => {
             path.starts_with("sys/devices/system/cpu/cpu")
@@ -57,7 +58,6 @@ fn isolates(change: &Change) -> bool {
         | Change::Setting { .. }
         | Change::Ethtool { .. }
         | Change::Unit { .. }
-        | Change::Affinity { .. }
         | Change::Hugepages { .. }
         | Change::Driver { .. }
         | Change::KernelArguments(_)

@@ -16,10 +16,13 @@ impl Draft<'_> {
             if chosen.change.is_done(&from) {
                 continue;
             }
-            let is_gone = matches!(chosen.change, Change::Kernel { .. } | Change::Hugepages { .. });
+            let is_gone = matches!(
+                chosen.change,
+                Change::Kernel { .. } | Change::Hugepages { .. } | Change::Affinity { .. }
+            );
             if is_gone && from.is_absent() {
                 for check in &chosen.checks {
-                    self.leave_out(check, chosen.change.clone(), "there is no such file here");
+                    self.leave_out(check, chosen.change.clone(), "there is no such thing here");
                 }
                 continue;
             }

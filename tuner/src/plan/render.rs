@@ -66,6 +66,29 @@ fn short(text: &str) -> String {
     }
 }
 
+/// What was left out, by check and reason: what, and why.
+fn left_out(plan: &Plan) -> Vec<(&str, String, String)> {
+    let mut groups: Vec<(&str, &str, Vec<&Change>)> = Vec::new();
+    for left in &plan.left_out {
+        let same = groups.iter_mut().find(|(c, why, _)| *c == left.check && *why == left.why);
+        match same {
+            Some((_, _, changes)) => changes.push(&left.change),
+            None => groups.push((&left.check, &left.why, vec![&left.change])),
+        }
+    }
+    groups
+        .into_iter()
+        .map(|(check, why, changes)| {
+            let first = changes[0];
+            let mut what = format!("{} -> {}", comment(&first.target()), short(&first.wanted()));
+            if changes.len() > 1 {
+                what.push_str(&format!(" (and {} more)", changes.len() - 1));
+            }
+            (check, what, comment(why))
+        })
+        .collect()
+}
+
 /// For people: what each step does, whom it hits, and why.
 ///
 /// # Errors
@@ -98,10 +121,8 @@ pub fn table(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     }
     if !plan.left_out.is_empty() {
         writeln!(out, "\nLeft out:")?;
-        for left in &plan.left_out {
-            let (target, wanted) = (left.change.target(), short(&left.change.wanted()));
-            writeln!(out, "  {} {} -> {wanted}", left.check, comment(&target))?;
-            writeln!(out, "    {}", comment(&left.why))?;
+        for (check, what, why) in left_out(plan) {
+            writeln!(out, "  {check} {what}\n    {why}")?;
         }
     }
     if !plan.notes.is_empty() {
@@ -162,14 +183,8 @@ pub fn sh_below(plan: &Plan, root: &str, out: &mut dyn Write) -> io::Result<()> 
             writeln!(out, "#   {}", comment(command))?;
         }
     }
-    for left in &plan.left_out {
-        writeln!(
-            out,
-            "\n# Left out ({}): {}: {}",
-            left.check,
-            comment(&left.change.target()),
-            comment(&left.why)
-        )?;
+    for (check, what, why) in left_out(plan) {
+        writeln!(out, "\n# Left out ({check}): {what}: {why}")?;
     }
     Ok(())
 }

@@ -1,12 +1,10 @@
 //! Every command that a report prints and a script runs is run here, by a real `sh`, against a machine made of files
 //! and of commands that do to those files what the real ones would.
 
-mod machine;
-
 use std::collections::BTreeMap;
 
+use crate::machine::Fake;
 use config::NumaNode;
-use machine::Fake;
 use proptest::prelude::*;
 use tuner::{
     Fact,
