@@ -4,6 +4,7 @@
 //! [`ALL`] is every check in the order of the report.
 
 mod boot;
+mod cache;
 mod clock;
 mod cstates;
 mod firmware;
@@ -227,6 +228,7 @@ pub fn all() -> impl Iterator<Item = &'static Check> {
         rivals::CHECKS,
         hugepages::CHECKS,
         memory::CHECKS,
+        cache::CHECKS,
         pcie::CHECKS,
         nics::CHECKS,
         network::CHECKS,
