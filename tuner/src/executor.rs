@@ -7,19 +7,30 @@
 //! [`compile`] decides everything before anything is written. Each effect is in the journal before it is done. A value
 //! that is neither the one that was there nor the one that we left is somebody else's, and stops us on both ways.
 
+mod boot;
 mod compile;
+mod dead_man;
 mod diff;
+pub mod others;
 mod perform;
+pub mod trial;
 mod undo;
+mod verify;
 
 use crate::{hands::Hands, journal::JournalError, knob::KnobError};
 
+pub use boot::{boot_steps, compile_each, without_expectation};
 pub use compile::{CompileError, compile};
+pub(crate) use dead_man::READY;
+pub use dead_man::{DeadMan, DeadManError, detach, disarm};
 pub use perform::{Applied, ApplyError, apply};
+pub(crate) use undo::chain;
 pub use undo::{Overwrite, UndoneEntry, undo};
+pub use verify::{Standing, Verified, verify};
 
 /// What is told while it goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case", tag = "event")]
 pub enum Event {
     /// Something was done.
     Done {

@@ -4,6 +4,7 @@
 use std::{
     env,
     io::{self, IsTerminal},
+    path::Path,
     process::ExitCode,
 };
 
@@ -18,6 +19,9 @@ fn main() -> ExitCode {
             || env::var_os("TERM").is_some_and(|terminal| terminal == "dumb"),
         is_journal: is_journal(),
         ssh_connection: env::var("SSH_CONNECTION").ok(),
+        program: env::current_exe().ok(),
+        // sd_booted(3): this directory is there exactly where systemd is the init system.
+        timers: Path::new("/run/systemd/system").is_dir().then(|| "systemd-run".into()),
     };
     commands::run(env::args_os(), &surroundings, &mut io::stdout(), &mut io::stderr()).into()
 }

@@ -13,8 +13,8 @@ use config::CpuSet;
 use rustix::{
     fs::{
         AtFlags, Dir, FileType, FlockOperation, Gid, Mode, OFlags, ResolveFlags, Uid, fchmod,
-        fchown, flock, fstat, fsync, ftruncate, mkdirat, openat, openat2, readlinkat, renameat,
-        statat, unlinkat,
+        fchown, flock, fstat, fsync, mkdirat, openat, openat2, readlinkat, renameat, statat,
+        unlinkat,
     },
     io::Errno,
     thread::Pid,
@@ -179,7 +179,12 @@ impl Hands for Real {
 
     fn write(&self, path: &str, text: &str) -> Result<(), HandsError> {
         let fail = |errno| failed("write", path, errno);
-        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+        let mut flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::NOFOLLOW;
+        if !self.is_live {
+            // An ordinary file would keep the end of a longer text. Emptied first, a kill leaves nothing rather than a
+            // mixture, which could be taken for the old value.
+            flags |= OFlags::TRUNC;
+        }
         let fd = self.open(path, flags).map_err(fail)?;
         let stat = fstat(&fd).map_err(fail)?;
         if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
@@ -189,10 +194,6 @@ impl Hands for Real {
         let written = rustix::io::write(&fd, text.as_bytes()).map_err(fail)?;
         if written != text.len() {
             return Err(failed("write all to", path, Errno::IO));
-        }
-        if !self.is_live {
-            // An ordinary file keeps the end of a longer text; one of the kernel has no end to keep.
-            ftruncate(&fd, written as u64).map_err(fail)?;
         }
         Ok(())
     }

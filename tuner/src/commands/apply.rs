@@ -1,0 +1,461 @@
+//! `barewire-tune apply`
+
+use std::{fs, io::Read as _, path::PathBuf, time::Duration};
+
+use super::{
+    Failure, Session,
+    changes::{self, Answer, StateDir, Stopped},
+    plan,
+};
+use crate::{
+    Exit, Source,
+    executor::{
+        self, ApplyError, CompileError, DeadMan, Event, boot_id, boot_steps, compile, compile_each,
+        others, trial,
+    },
+    hands::Hands,
+    journal::{self, Confirmation, Deed, Effect, Entry, Guard, Journal, Kind, State, Way},
+    plan::{Blast, Plan, Step},
+};
+
+/// Do what the plan says, so that it can be undone.
+///
+/// Every value is written to the journal before it is changed, and read back after. When something fails, all of it is
+/// undone. Kernel arguments are tried out by one boot before they stay.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// The plan to carry out, as `plan --format json` prints it; without it, what `plan` would say.
+    #[arg(long, value_name = "FILE", conflicts_with = "boot")]
+    plan: Option<PathBuf>,
+    #[command(flatten)]
+    wanted: plan::Wanted,
+    #[command(flatten)]
+    measure: super::Measure,
+    /// Set again what does not outlive a reboot, as it was applied before: for a unit that runs at boot.
+    #[arg(long)]
+    boot: bool,
+    /// Roll back after so long unless `barewire-tune confirm` comes: for what may cut you off.
+    #[arg(long, value_name = "TIME", value_parser = confirm_within)]
+    confirm_within: Option<Duration>,
+    /// Take steps that may cut you off without waiting for a confirmation.
+    #[arg(long, conflicts_with = "confirm_within")]
+    without_confirmation: bool,
+    /// Go on although another tuner runs; it may set everything again as it likes.
+    #[arg(long)]
+    adopt: bool,
+    /// Make kernel arguments last without a boot that shows that the machine comes up with them.
+    #[arg(long)]
+    without_trial_boot: bool,
+    /// Say what would be written, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: StateDir,
+}
+
+fn confirm_within(text: &str) -> Result<Duration, String> {
+    let within = config::parse_duration(text).map_err(|error| error.to_string())?;
+    if (Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60)).contains(&within) {
+        Ok(within)
+    } else {
+        Err("not between 1s and 24h".to_owned())
+    }
+}
+
+/// The largest plan that is read, in bytes.
+const MOST_PLAN: u64 = 16 << 20;
+
+pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let hands = session.hands()?;
+    let hands: &dyn Hands = &hands;
+    if args.boot {
+        return again(args, hands, session);
+    }
+    let plan = match &args.plan {
+        Some(file) => read(file)?,
+        None => {
+            let source = session.source()?;
+            plan::make(&args.wanted, args.measure, &source, session)?
+        }
+    };
+    refuse_company(args, hands, &plan.steps)?;
+    if args.dry_run {
+        let split = split(args, hands, plan.steps)?;
+        let mut effects = split.effects;
+        effects.extend(compile(hands, &split.held).map_err(not_compiled)?);
+        return dry_run(args, &effects, session);
+    }
+    let cuts_off = plan.steps.iter().find(|step| step.blast == Blast::Management);
+    if let (Some(step), None, false) = (cuts_off, args.confirm_within, args.without_confirmation) {
+        let what = format!("{} may cut you off", step.change.target());
+        let help = "--confirm-within 120s rolls back unless you come back and confirm; \
+                    --without-confirmation takes the risk";
+        return Err(Stopped::refused(what).help(help).into());
+    }
+    let journal = session.journal(hands, &args.state, Duration::from_secs(5))?;
+    let number = next_number(hands, &journal)?;
+    let split = split(args, hands, plan.steps)?;
+    if split.effects.is_empty() {
+        return nothing(args, session);
+    }
+    let mut entry = new_entry(hands, number, Kind::Apply, split.steps, split.effects);
+    entry.trial = split.trial;
+    entry.confirmation = args.confirm_within.map(|within| Confirmation {
+        within_s: within.as_secs(),
+        guard: Guard::None,
+        is_given: false,
+    });
+    carry_out(args, hands, &journal, entry, session)
+}
+
+/// `apply --boot`
+fn again(args: &Args, hands: &dyn Hands, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    refuse_company(args, hands, &[])?;
+    let journal = session.journal(hands, &args.state, Duration::from_secs(60))?;
+    let entries = journal.entries(hands).map_err(changes::writing)?;
+    let boot = boot_id(hands);
+    let steps = boot_steps(hands, &entries);
+    let (effects, errors) = compile_each(hands, &steps);
+    for error in errors {
+        // One device that is not there must not leave all the others untuned.
+        writeln!(session.err, "warning: {}", executor::chain(&error))?;
+    }
+    if args.dry_run {
+        return dry_run(args, &effects, session);
+    }
+    let number = next_number(hands, &journal)?;
+    // What earlier boots set is gone with them.
+    for old in entries.iter().filter(|entry| entry.kind == Kind::Boot && entry.boot != boot) {
+        journal.forget(hands, old.number).map_err(changes::writing)?;
+    }
+    if effects.is_empty() {
+        return nothing(args, session);
+    }
+    let entry = new_entry(hands, number, Kind::Boot, steps, effects);
+    carry_out(args, hands, &journal, entry, session)
+}
+
+/// What a plan comes down to.
+struct Split {
+    steps: Vec<Step>,
+    held: Vec<Step>,
+    effects: Vec<Effect>,
+    trial: Option<journal::Trial>,
+}
+
+fn split(args: &Args, hands: &dyn Hands, steps: Vec<Step>) -> Result<Split, Failure> {
+    if args.without_trial_boot || !trial::is_wanted(&steps) {
+        let effects = compile(hands, &steps).map_err(not_compiled)?;
+        return Ok(Split { steps, held: Vec::new(), effects, trial: None });
+    }
+    let split = trial::split(hands, steps).map_err(|error| {
+        Stopped::refused(error.to_string())
+            .help("--without-trial-boot makes them last at once; have another way in")
+    })?;
+    let mut effects = compile(hands, &split.steps[..split.at_once]).map_err(not_compiled)?;
+    let held = split.steps[split.at_once..].to_vec();
+    let trial = split.trial.map(|(trial, more)| {
+        effects.extend(more.into_iter().filter(|effect| match &effect.deed {
+            Deed::Turn { knob, from, to } => !knob.is_same(from, to),
+            Deed::Run { .. } => true,
+        }));
+        trial
+    });
+    let held = if trial.is_some() { held } else { Vec::new() };
+    Ok(Split { steps: split.steps, held, effects, trial })
+}
+
+fn carry_out(
+    args: &Args,
+    hands: &dyn Hands,
+    journal: &Journal,
+    mut entry: Entry,
+    session: &mut Session<'_>,
+) -> Result<Exit, Failure> {
+    if let Some(within) = args.confirm_within {
+        arm(hands, journal, &mut entry, within, session)?;
+    }
+    let mut events = Vec::new();
+    let is_quiet = args.json;
+    let result = executor::apply(hands, journal, &mut entry, &mut |event| {
+        if !is_quiet {
+            session.tell(&event);
+        }
+        events.push(event);
+    });
+    let left = match &result {
+        Err(ApplyError::Left { left, .. }) => left.clone(),
+        _ => Vec::new(),
+    };
+    let exit = match &result {
+        Ok(_) if is_pending(&entry) => Exit::PendingReboot,
+        Ok(_) => Exit::Success,
+        Err(ApplyError::NotBegun(_) | ApplyError::Undone(_)) => Exit::RolledBack,
+        Err(ApplyError::Left { .. }) => Exit::Incomplete,
+    };
+    if args.json {
+        session.json(&Answer {
+            version: 1,
+            end: exit.into(),
+            entries: vec![entry.number],
+            events: &events,
+            left: &left,
+        })?;
+    }
+    match result {
+        Ok(_) => {
+            // That nobody listens any more does not undo it.
+            let _ = summary(&entry, session);
+            Ok(exit)
+        }
+        Err(error) => Err(failed(&entry, error).into()),
+    }
+}
+
+fn failed(entry: &Entry, error: ApplyError) -> Stopped {
+    let number = changes::numbered(entry.number);
+    match error {
+        ApplyError::Left { .. } => Stopped::new(Exit::Incomplete, "apply failed")
+            .because(error)
+            .help(format!("barewire-tune history {number}; barewire-tune rollback tries again")),
+        ApplyError::NotBegun(_) | ApplyError::Undone(_) => {
+            Stopped::new(Exit::RolledBack, "apply failed").because(error)
+        }
+    }
+}
+
+/// Writes the entry down and arms what undoes it; nothing of it is done yet.
+fn arm(
+    hands: &dyn Hands,
+    journal: &Journal,
+    entry: &mut Entry,
+    within: Duration,
+    session: &Session<'_>,
+) -> Result<(), Failure> {
+    let Some(program) = session.surroundings.program.as_deref() else {
+        return Err(Stopped::refused("this program does not know where it is").into());
+    };
+    journal.save(hands, entry).map_err(changes::writing)?;
+    let dead_man = DeadMan {
+        program,
+        timers: session.surroundings.timers.as_deref(),
+        root: &session.common.root,
+        state: journal.dir(),
+        entry: entry.number,
+        within,
+    };
+    match dead_man.arm() {
+        Ok(guard) => {
+            if let Some(confirmation) = &mut entry.confirmation {
+                confirmation.guard = guard;
+            }
+            Ok(())
+        }
+        Err(error) => {
+            entry.state = State::Undone;
+            journal.save(hands, entry).map_err(changes::writing)?;
+            Err(Stopped::refused("nothing could be armed that rolls back").because(error).into())
+        }
+    }
+}
+
+fn summary(entry: &Entry, session: &mut Session<'_>) -> std::io::Result<()> {
+    let number = changes::numbered(entry.number);
+    let err = &mut *session.err;
+    writeln!(err, "applied as {number}; `barewire-tune rollback` undoes it")?;
+    if let Some(confirmation) = &entry.confirmation {
+        let by = match &confirmation.guard {
+            Guard::Timer { unit } => format!("{unit}.timer"),
+            Guard::Process { pid } => format!("process {pid}"),
+            Guard::None => "nothing".to_owned(),
+        };
+        let within = confirmation.within_s;
+        writeln!(
+            err,
+            "it is rolled back in {within} s (by {by}) unless you connect anew and run \
+             `barewire-tune confirm`"
+        )?;
+    }
+    if entry.trial.is_some() {
+        writeln!(
+            err,
+            "the next boot, and only that one, tries the kernel arguments out; \
+             `barewire-tune verify --boot` makes them last"
+        )?;
+    } else if is_pending(entry) {
+        writeln!(err, "some of it counts after a reboot")?;
+    }
+    Ok(())
+}
+
+/// Does something of it count after a reboot only?
+fn is_pending(entry: &Entry) -> bool {
+    entry.trial.is_some()
+        || entry.effects.iter().any(|effect| {
+            entry.steps.get(effect.step).is_some_and(|step| step.change.needs_reboot())
+        })
+}
+
+fn nothing(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    if args.json {
+        let (end, entries) = (Exit::Success.into(), Vec::new());
+        session.json(&Answer { version: 1, end, entries, events: &[], left: &[] })?;
+    } else {
+        writeln!(session.err, "everything is as it should be; nothing was written")?;
+    }
+    Ok(Exit::Success)
+}
+
+fn dry_run(args: &Args, effects: &[Effect], session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let events: Vec<Event> = effects
+        .iter()
+        .filter_map(|effect| match &effect.deed {
+            Deed::Turn { knob, from, to } => {
+                Some(Event::Done { what: knob.name(), from: from.summary(), to: to.summary() })
+            }
+            Deed::Run { command, way: Way::There } => Some(Event::Done {
+                what: command.join(" "),
+                from: String::new(),
+                to: "run".to_owned(),
+            }),
+            Deed::Run { way: Way::Back, .. } => None,
+        })
+        .collect();
+    if args.json {
+        let (end, entries) = (Exit::Success.into(), Vec::new());
+        session.json(&Answer { version: 1, end, entries, events: &events, left: &[] })?;
+        return Ok(Exit::Success);
+    }
+    for event in &events {
+        if let Event::Done { what, from, to } = event {
+            match from.is_empty() {
+                true => writeln!(session.out, "would run  {what}")?,
+                false => writeln!(session.out, "would set  {what}: {from} -> {to}")?,
+            }
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn read(file: &std::path::Path) -> Result<Plan, Failure> {
+    let wrong = |why: String| Failure::Usage(format!("{} is not a plan: {why}", file.display()));
+    let mut text = String::new();
+    fs::File::open(file)
+        .and_then(|file| file.take(MOST_PLAN + 1).read_to_string(&mut text))
+        .map_err(|error| wrong(error.to_string()))?;
+    if text.len() as u64 > MOST_PLAN {
+        return Err(wrong("it is too large".to_owned()));
+    }
+    serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
+}
+
+/// Refuses to work against another tuner, unless the plan puts it to rest.
+fn refuse_company(args: &Args, hands: &dyn Hands, steps: &[Step]) -> Result<(), Failure> {
+    if args.adopt {
+        return Ok(());
+    }
+    let running = others::running(hands).map_err(|error| {
+        Stopped::new(Exit::Unknown, "cannot tell whether another tuner runs").because(error)
+    })?;
+    let is_stopped = |unit: &str| {
+        steps.iter().any(|step| match &step.change {
+            crate::change::Change::Unit { unit: other, state } => {
+                other == unit && *state == crate::change::UnitState::Disabled
+            }
+            _ => false,
+        })
+    };
+    let Some(other) = running.iter().find(|other| !is_stopped(&other.unit)) else { return Ok(()) };
+    let what =
+        format!("{} (process {}) tunes this machine: it {}", other.unit, other.pid, other.does);
+    let help = format!(
+        "systemctl disable --now {}; or --adopt, and what both set is whose turn it was last",
+        other.unit
+    );
+    Err(Stopped::refused(what).help(help).into())
+}
+
+/// The number of the next entry; none while an earlier one is neither done nor undone.
+fn next_number(hands: &dyn Hands, journal: &Journal) -> Result<u32, Failure> {
+    let entries = journal.entries(hands).map_err(changes::writing)?;
+    for entry in &entries {
+        let number = changes::numbered(entry.number);
+        if entry.is_cut_short() {
+            let what = format!("entry {number} was cut short");
+            return Err(Stopped::refused(what).help("barewire-tune rollback").into());
+        }
+        if entry.waits() {
+            let what = format!("entry {number} waits for its confirmation");
+            return Err(Stopped::refused(what).help("barewire-tune confirm, or rollback").into());
+        }
+    }
+    let last = entries.last().map_or(0, |entry| entry.number);
+    last.checked_add(1).ok_or_else(|| Stopped::refused("the journal is full").into())
+}
+
+fn new_entry(
+    hands: &dyn Hands,
+    number: u32,
+    kind: Kind,
+    steps: Vec<Step>,
+    effects: Vec<Effect>,
+) -> Entry {
+    Entry {
+        version: journal::VERSION,
+        number,
+        kind,
+        state: State::Applying,
+        began: changes::now(),
+        boot: boot_id(hands),
+        steps,
+        effects,
+        confirmation: None,
+        trial: None,
+    }
+}
+
+fn not_compiled(error: CompileError) -> Failure {
+    let exit = match &error {
+        CompileError::Knob { .. } | CompileError::Root(_) => Exit::Unknown,
+        CompileError::Moved { .. }
+        | CompileError::Impossible { .. }
+        | CompileError::ByHand { .. } => Exit::Refused,
+    };
+    Stopped::new(exit, "nothing was changed").because(error).into()
+}
+
+/// What was on trial, for good: another entry, so that it can be undone too.
+pub(super) fn promote(
+    hands: &dyn Hands,
+    journal: &Journal,
+    entries: &[Entry],
+    session: &mut Session<'_>,
+) -> Result<bool, Failure> {
+    let source = Source::at(hands.root())?;
+    let boot = boot_id(hands);
+    let is_promoted = |number: u32| {
+        entries.iter().any(|e| e.is_active() && e.kind == Kind::Promotion { of: number })
+    };
+    let on_trial = entries.iter().rev().find(|entry| {
+        entry.state == State::Applied && entry.trial.is_some() && !is_promoted(entry.number)
+    });
+    let Some(tried) = on_trial else { return Ok(false) };
+    let Some(trial) = &tried.trial else { return Ok(false) };
+    if tried.boot == boot || !trial::has_come_up(&source, trial) {
+        return Ok(false);
+    }
+    let held: Vec<Step> = trial.held.iter().filter_map(|i| tried.steps.get(*i)).cloned().collect();
+    // The plan is of another boot; what is there now counts.
+    let held: Vec<Step> = held.into_iter().map(executor::without_expectation).collect();
+    let mut effects = compile(hands, &held).map_err(not_compiled)?;
+    effects.extend(trial::clean(hands, tried));
+    let number = next_number(hands, journal)?;
+    let kind = Kind::Promotion { of: tried.number };
+    let mut entry = new_entry(hands, number, kind, held, effects);
+    executor::apply(hands, journal, &mut entry, &mut |event| session.tell(&event))
+        .map_err(|error| failed(&entry, error))?;
+    Ok(true)
+}

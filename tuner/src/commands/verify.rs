@@ -1,0 +1,121 @@
+//! `barewire-tune verify`
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::{
+    Failure, Session, apply,
+    changes::{self, StateDir},
+};
+use crate::{
+    Exit,
+    executor::{Standing, Verified, verify},
+    hands::Hands,
+    journal::{self, Entry},
+};
+
+/// Say what of all that was applied took, what the kernel or somebody changed since, and what waits for a reboot.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Make kernel arguments last that were on trial, if this boot came up with them: for a unit that runs at boot.
+    #[arg(long)]
+    boot: bool,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    state: StateDir,
+}
+
+/// What `verify --json` answers.
+#[derive(Debug, Serialize)]
+struct Answer<'a> {
+    version: u32,
+    #[serde(flatten)]
+    end: changes::End,
+    cut_short: Vec<u32>,
+    unconfirmed: Vec<u32>,
+    verified: &'a [Verified],
+}
+
+pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    let hands = session.hands()?;
+    let hands: &dyn Hands = &hands;
+    let state = args.state.path()?;
+    let mut entries = journal::entries(hands, &state).map_err(changes::reading)?;
+    if args.boot && entries.iter().any(|entry| entry.is_active() && entry.trial.is_some()) {
+        let journal = session.journal(hands, &args.state, Duration::from_secs(60))?;
+        entries = journal.entries(hands).map_err(changes::writing)?;
+        if apply::promote(hands, &journal, &entries, session)? {
+            writeln!(session.err, "the machine came up with the kernel arguments: they last now")?;
+            entries = journal.entries(hands).map_err(changes::writing)?;
+        }
+    }
+    let verified = verify(hands, &entries);
+    let exit = exit(&entries, &verified);
+    let numbers = |is: fn(&Entry) -> bool| -> Vec<u32> {
+        entries.iter().filter(|entry| is(entry)).map(|entry| entry.number).collect()
+    };
+    let (cut_short, unconfirmed) = (numbers(Entry::is_cut_short), numbers(Entry::waits));
+    if args.json {
+        session.json(&Answer {
+            version: 1,
+            end: exit.into(),
+            cut_short,
+            unconfirmed,
+            verified: &verified,
+        })?;
+        return Ok(exit);
+    }
+    for one in &verified {
+        let (word, more) = match &one.standing {
+            Standing::Took => ("took", one.wanted.clone()),
+            Standing::Rounded { now } => ("rounded", format!("{} became {now}", one.wanted)),
+            Standing::Changed { now } => ("CHANGED", format!("{} became {now}", one.wanted)),
+            Standing::Lapsed { now } => ("LAPSED", format!("{now}, until `apply --boot` runs")),
+            Standing::Refused { why } => ("left out", why.clone()),
+            Standing::Pending => ("pending", format!("{} after a reboot", one.wanted)),
+            Standing::NotTaken { now } => {
+                ("NOT TAKEN", format!("{} was asked for, {now} is there", one.wanted))
+            }
+            Standing::Unknown { why } => ("UNKNOWN", why.clone()),
+        };
+        writeln!(session.out, "{word:<9} {}: {more}", one.what)?;
+    }
+    for number in cut_short {
+        let number = changes::numbered(number);
+        writeln!(session.err, "entry {number} was cut short: `barewire-tune rollback` undoes it")?;
+    }
+    for number in unconfirmed {
+        let number = changes::numbered(number);
+        writeln!(session.err, "entry {number} waits for `barewire-tune confirm`")?;
+    }
+    if entries.iter().all(|entry| !entry.is_active()) {
+        writeln!(session.err, "nothing is applied")?;
+    }
+    Ok(exit)
+}
+
+/// The worst of it.
+fn exit(entries: &[Entry], verified: &[Verified]) -> Exit {
+    let any = |is: fn(&Standing) -> bool| verified.iter().any(|one| is(&one.standing));
+    if entries.iter().any(Entry::is_cut_short) {
+        Exit::Incomplete
+    } else if any(|standing| match standing {
+        Standing::Changed { .. } | Standing::Lapsed { .. } | Standing::NotTaken { .. } => true,
+        Standing::Took
+        | Standing::Rounded { .. }
+        | Standing::Refused { .. }
+        | Standing::Pending
+        | Standing::Unknown { .. } => false,
+    }) {
+        Exit::Bad
+    } else if any(|standing| matches!(standing, Standing::Unknown { .. })) {
+        Exit::Unknown
+    } else if any(|standing| matches!(standing, Standing::Pending)) {
+        Exit::PendingReboot
+    } else {
+        Exit::Success
+    }
+}
