@@ -10,20 +10,25 @@ use super::{
 
 pub(crate) fn reload(reload: &Reload, paint: Paint) -> String {
     let mut page = Page::new(paint);
-    page.line(
-        Tone::Heading,
-        format_args!(
-            "generation {} is in force after {:.1} ms; the longest gap between two polls meanwhile \
-             was {}",
-            reload.generation,
-            reload.took_ms,
-            nanos(reload.longest_gap_ns)
-        ),
-    );
-    if let Some(restart) = &reload.restart {
-        restarted(&mut page, restart);
-    } else if reload.ports_restarted {
-        page.line(Tone::Warning, "ports were stopped and started");
+    let (generation, ms) = (reload.generation, reload.took_ms);
+    match &reload.restart {
+        Some(restart) => {
+            page.line(
+                Tone::Heading,
+                format_args!("generation {generation} is in force after {ms:.1} ms"),
+            );
+            restarted(&mut page, restart);
+        }
+        None => {
+            let gap = nanos(reload.longest_gap_ns);
+            page.line(
+                Tone::Heading,
+                format_args!(
+                    "generation {generation} is in force after {ms:.1} ms; the longest gap between \
+                     two polls meanwhile was {gap}"
+                ),
+            );
+        }
     }
     if reload.changes.is_empty() {
         page.line(Tone::Plain, "nothing changed");
@@ -37,14 +42,19 @@ pub(crate) fn reload(reload: &Reload, paint: Paint) -> String {
 fn restarted(page: &mut Page, restart: &Restart) {
     let Restart { started, kept, blackout_ms, in_flight, dropped, in_time } = restart;
     page.line(Tone::Warning, format_args!("no frame was received for {blackout_ms:.1} ms"));
-    let finished = if *in_time { "" } else { ", which the stop timeout cut short" };
     page.line(
         if *dropped > 0 { Tone::Warning } else { Tone::Plain },
         format_args!(
-            "  {in_flight} frames were inside, {dropped} of all dropped meanwhile{finished}"
+            "  inside when it began: {in_flight} frames; dropped until they were out: {dropped}"
         ),
     );
-    for (ports, what) in [(started, "started anew"), (kept, "went on as they were")] {
+    if !in_time {
+        page.line(
+            Tone::Warning,
+            "  the stop timeout passed, and what was still inside was dropped",
+        );
+    }
+    for (ports, what) in [(started, "started"), (kept, "went on as they were")] {
         if !ports.is_empty() {
             page.line(Tone::Plain, format_args!("  {what}: {}", ports.join(", ")));
         }

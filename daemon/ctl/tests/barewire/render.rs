@@ -190,6 +190,16 @@ fn reload_says_what_changed_and_what_it_cost() {
 }
 
 #[test]
+fn reload_with_ports_restarted_says_which_and_for_how_long_nothing_was_received() {
+    let daemon = Daemon::json("/v1/reload", fixture("reload-ports.json"));
+    assert_snapshot!(daemon.stdout(&["reload", "--restart-ports"]));
+    assert_eq!(
+        daemon.requests(),
+        [("POST /v1/reload".to_owned(), r#"{"restart_ports":true}"#.to_owned())]
+    );
+}
+
+#[test]
 fn names_can_not_steer_the_terminal() {
     let status = fixture("status.json").replace("net_tap\"", "net\\u001b[31m\\u0007tap\"");
     let text = Daemon::json("/v1/status", status).stdout(&["status"]);
