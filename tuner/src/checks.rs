@@ -9,6 +9,8 @@ mod clock;
 mod cstates;
 mod firmware;
 mod hugepages;
+#[cfg(test)]
+mod hardware;
 mod interrupts;
 mod isolation;
 mod judge;
@@ -24,6 +26,7 @@ mod rivals;
 #[cfg(test)]
 mod sample;
 mod security;
+mod several;
 #[cfg(test)]
 mod testing;
 mod topology;

@@ -24,6 +24,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub mod bind;
 pub mod boot;
 pub mod capture;
 pub mod change;

@@ -39,6 +39,8 @@ pub struct Details {
     pub link: Link,
     /// The same of the port it is plugged into; absent of a function on the root bus.
     pub upstream: Fact<Link>,
+    /// PCI Express settings of that port.
+    pub upstream_express: Fact<express::Express>,
     /// PCI Express settings from its configuration space.
     pub express: Fact<express::Express>,
     /// Errors since boot, by kind and name; absent without Advanced Error Reporting.
@@ -140,12 +142,12 @@ impl Details {
     fn read(source: &Source, address: PciAddress) -> Self {
         let dir = format!("sys/bus/pci/devices/{address}");
         let only = source.text(&format!("{dir}/driver_override"));
+        let above = upstream(source, &dir, address);
         Self {
             link: Link::read(source, &dir),
-            upstream: upstream(source, &dir, address),
-            express: source
-                .binary(&format!("{dir}/config"), 4096)
-                .and_then(|bytes| express::Express::parse(&bytes)),
+            upstream: above.as_ref().map(|port| Link::read(source, port)),
+            upstream_express: above.and_then(|port| express(source, &port)),
+            express: express(source, &dir),
             errors: errors(source, &dir),
             only_driver: only.and_then(|name| match name.as_str() {
                 "" | "(null)" => Fact::Absent,
@@ -203,16 +205,20 @@ impl Link {
     }
 }
 
-/// The port above a function, found by where the function's directory really is.
-fn upstream(source: &Source, dir: &str, address: PciAddress) -> Fact<Link> {
-    let path: Fact<String> = source.root().link(dir).into();
-    path.and_then(|path| {
-        let mut above = path.rsplit('/').skip_while(|part| part.parse() != Ok(address)).skip(1);
-        match above.next().and_then(|part| part.parse::<PciAddress>().ok()) {
-            Some(port) => Fact::Is(Link::read(source, &format!("sys/bus/pci/devices/{port}"))),
-            None => Fact::Absent,
-        }
-    })
+fn express(source: &Source, dir: &str) -> Fact<express::Express> {
+    let bytes = source.binary(&format!("{dir}/config"), 4096);
+    bytes.and_then(|bytes| express::Express::parse(&bytes))
+}
+
+/// The directory of the port above a function, found by where the function's directory really is.
+fn upstream(source: &Source, dir: &str, address: PciAddress) -> Fact<String> {
+    // In a copy of the machine's files the directories need not be links.
+    let Ok(path) = source.root().link(dir) else { return Fact::Absent };
+    let mut above = path.rsplit('/').skip_while(|part| part.parse() != Ok(address)).skip(1);
+    match above.next().and_then(|part| part.parse::<PciAddress>().ok()) {
+        Some(port) => Fact::Is(format!("sys/bus/pci/devices/{port}")),
+        None => Fact::Absent,
+    }
 }
 
 /// Lines such as `BadTLP 3`.
