@@ -137,6 +137,36 @@ fn a_lost_frame_is_a_violation_each_time_it_is_seen() {
 }
 
 #[test]
+fn what_ended_workers_counted_stays_and_later_ones_of_their_number_go_on() {
+    let (mut state, mut hands) = daemon(&[Role::All, Role::All]);
+    for hand in &mut hands {
+        hand.counters.received(0, 5, 320);
+        hand.counters.sent(1, 4, 256);
+        hand.counters.dropped(DropReason::TxFull, 1);
+        hand.latency[1].0.record_n(1_000, 4);
+        hand.stalls.push(stall(1_000));
+    }
+    drop(hands);
+    state.retire();
+    let (again, mut hands) = daemon(&[Role::All]);
+    state.workers = again.workers;
+    hands[0].counters.received(0, 2, 128);
+    hands[0].counters.sent(1, 2, 128);
+    hands[0].counters.publish();
+    let answer = counters(&state);
+    let sent: Vec<u64> = answer.workers.iter().map(|worker| worker.sent).collect();
+    assert_eq!(sent, [6, 4]);
+    assert!(answer.workers.iter().all(|worker| worker.balanced));
+    assert_eq!(
+        answer.balance,
+        api::Balance { received: 12, sent: 10, dropped: 2, held: 0, balanced: true, violations: 0 }
+    );
+    assert_eq!((answer.drops["tx_full"], drops(&state).drops["tx_full"]), (2, 2));
+    assert_eq!(stalls(&state, None).unwrap().next, [0, 1], "worker 0 has a log of its own here");
+    assert_eq!(status(&state).workers.len(), 1);
+}
+
+#[test]
 fn frames_between_workers_are_held_and_the_ring_is_shown() {
     let (mut state, mut hands) = daemon(&[Role::Rx, Role::GraphTx]);
     let (mut producer, mut consumer) = ring::channel(ring::Capacity::new(16).unwrap());
