@@ -135,7 +135,7 @@ pub struct Outcome {
     /// What would mend it.
     pub fix: Vec<Change>,
     /// What to do where no command helps.
-    pub advice: Option<String>,
+    pub advice: Option<Box<str>>,
 }
 
 impl Outcome {
@@ -204,7 +204,7 @@ impl Outcome {
     /// No command mends it, but this does.
     #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Self {
-        self.advice = Some(advice.into());
+        self.advice = Some(advice.into().into_boxed_str());
         self
     }
 
@@ -271,7 +271,7 @@ impl Check {
             details: outcome.details,
             needs_reboot: outcome.fix.iter().any(Change::needs_reboot),
             fix: outcome.fix,
-            advice: outcome.advice,
+            advice: outcome.advice.map(String::from),
             risk: self.risk,
             cost: self.cost,
             is_contested: self.is_contested,

@@ -30,8 +30,8 @@ pub struct Source {
 /// Where the answers that are not files of the machine are kept in a capture.
 pub(crate) const ASKED: &str = "barewire/asked";
 
-/// The most that such an answer may hold, in bytes.
-const ANSWER: usize = 1 << 20;
+/// The most that such an answer may hold, in bytes: what 8192 CPUs did while they were watched takes some MiB.
+const ANSWER: usize = 32 << 20;
 
 /// A file that lists what may be chosen and marks what is: `always [madvise] never`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

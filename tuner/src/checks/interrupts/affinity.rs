@@ -26,6 +26,12 @@ fn named(irq: &Irq) -> String {
     }
 }
 
+/// Tells an interrupt to go to these CPUs.
+pub(super) fn affinity(number: u32, cpus: &CpuSet) -> Change {
+    let (path, value) = (format!("proc/irq/{number}/smp_affinity_list"), cpus.to_string());
+    Change::Kernel { path, value, form: Form::CpuList }
+}
+
 /// Where an interrupt goes: what the hardware does or, where the kernel does not say that, what it was told.
 fn goes_to(irq: &Irq) -> Result<&CpuSet, &str> {
     let affinity = &irq.affinity;
@@ -70,11 +76,7 @@ pub(super) fn bound(context: &Context<'_>) -> Result<Outcome, Outcome> {
         Err(why) => format!("{}: {why}", named(irq)),
     };
     let details = lines(wrong.iter().map(line).chain(unread));
-    let fixes = wrong.iter().filter(|_| !kept.is_empty()).map(|irq| Change::Kernel {
-        path: format!("proc/irq/{}/smp_affinity_list", irq.number),
-        value: kept.to_string(),
-        form: Form::CpuList,
-    });
+    let fixes = wrong.iter().filter(|_| !kept.is_empty()).map(|irq| affinity(irq.number, &kept));
     Ok(outcome.wanted(format!("all on {}", cpus(&kept))).details(details).fixes(fixes))
 }
 
@@ -103,8 +105,8 @@ pub(super) fn managed(context: &Context<'_>) -> Result<Outcome, Outcome> {
     }
     let wanted = "delivered to housekeeping CPUs";
     let outcome = if !strays.is_empty() {
-        let outcome = Outcome::warn(format!("{} go to workers and need not", strays.len()));
-        outcome.advice("isolcpus=managed_irq on the boot line (ISO-08)")
+        let hint = "isolcpus=managed_irq on the boot line sends them away (ISO-08)".to_owned();
+        Outcome::warn(format!("{} go to workers and need not", strays.len())).details([hint])
     } else if !own.is_empty() {
         Outcome::info(format!("{} belong to workers, and fire only when these do I/O", own.len()))
     } else {
@@ -207,13 +209,16 @@ pub(super) fn management(context: &Context<'_>) -> Result<Outcome, Outcome> {
             interface.irqs.contains(&irq.number)
                 && goes_to(irq).is_ok_and(|to| !to.is_disjoint(&workers))
         });
-        let on_workers = on_workers.count();
-        there += usize::from(on_workers > 0);
+        let on_workers: Vec<&Irq> = on_workers.collect();
+        there += usize::from(!on_workers.is_empty());
         many += usize::from(interface.rx_queues > kept.len());
         details.push(format!(
-            "{name}: {} queues, {on_workers} interrupts on workers' CPUs",
-            interface.rx_queues
+            "{name}: {} queues, {} interrupts on workers' CPUs",
+            interface.rx_queues,
+            on_workers.len()
         ));
+        let movable = on_workers.iter().filter(|irq| !facts.is_managed(irq) && !kept.is_empty());
+        fixes.extend(movable.map(|irq| affinity(irq.number, &kept)));
         if interface.rx_queues > kept.len()
             && let Ok(combined @ 1..) = u32::try_from(kept.len())
         {
@@ -223,7 +228,6 @@ pub(super) fn management(context: &Context<'_>) -> Result<Outcome, Outcome> {
     }
     let outcome = if there > 0 {
         Outcome::bad("interrupts of the management interface go to workers")
-            .advice("IRQ-02 moves the interrupts; fewer queues keep them away")
     } else if many > 0 {
         Outcome::warn(format!("more queues than the {} housekeeping CPUs", kept.len()))
     } else {

@@ -2,8 +2,10 @@
 
 use config::CpuSet;
 
+use super::affinity::affinity;
 use crate::{
     Measured,
+    change::Change,
     checks::{Context, Outcome, judge::known, wording::lines},
     measured::{Row, sum_on},
 };
@@ -80,9 +82,7 @@ pub(super) fn rows(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let total_each = on_each(measured, total, &workers);
     let seen = format!("{total_each:.1}/s on each worker's CPU, {devices} of devices");
     let outcome = if devices > 0 || timers_each >= TICKING || total_each >= MANY {
-        let outcome = Outcome::bad(seen);
-        let hint = if devices > 0 { "IRQ-02 moves them" } else { "ISO-03 stops the tick" };
-        outcome.advice(hint)
+        Outcome::bad(seen).fixes(moves(context, &rows)?)
     } else if total > timers || timers_each > QUIET_TIMER {
         Outcome::warn(seen)
     } else {
@@ -90,6 +90,19 @@ pub(super) fn rows(context: &Context<'_>) -> Result<Outcome, Outcome> {
     };
     let details = lines(rows.iter().map(|row| line(measured, row, &workers)));
     Ok(outcome.wanted(wanted).details(details))
+}
+
+/// Moves the devices' interrupts of these rows, as far as anybody but the kernel can.
+fn moves(context: &Context<'_>, rows: &[&Row]) -> Result<Vec<Change>, Outcome> {
+    let kept = context.housekeeping()?.difference(&context.workers()?);
+    let facts = &context.facts.interrupts;
+    let irqs = facts.all.value().map(Vec::as_slice).unwrap_or_default();
+    let movable = rows.iter().filter(|row| kind(row) == Kind::Device).filter_map(|row| {
+        let number: u32 = row.label.parse().ok()?;
+        let is_managed = irqs.iter().any(|irq| irq.number == number && facts.is_managed(irq));
+        (!is_managed && !kept.is_empty()).then(|| affinity(number, &kept))
+    });
+    Ok(movable.collect())
 }
 
 pub(super) fn calls(context: &Context<'_>) -> Result<Outcome, Outcome> {
@@ -105,11 +118,9 @@ pub(super) fn calls(context: &Context<'_>) -> Result<Outcome, Outcome> {
     } else {
         return Ok(Outcome::good(seen).wanted("a few a minute at most"));
     };
-    let details = lines(rows.iter().map(|row| line(measured, row, &workers)));
-    Ok(outcome
-        .wanted("a few a minute at most")
-        .details(details)
-        .advice("find the sender: the ipi events of tracefs, or rtla osnoise"))
+    let hint = "who sends them: the ipi events of tracefs, or rtla osnoise".to_owned();
+    let details = rows.iter().map(|row| line(measured, row, &workers)).chain([hint]);
+    Ok(outcome.wanted("a few a minute at most").details(lines(details)))
 }
 
 pub(super) fn softirqs(context: &Context<'_>) -> Result<Outcome, Outcome> {
@@ -135,7 +146,8 @@ pub(super) fn softirqs(context: &Context<'_>) -> Result<Outcome, Outcome> {
         names.join(", ")
     };
     let outcome = if unexpected.iter().any(|kind| is_steady(&kind)) {
-        Outcome::bad(seen).advice("IRQ-02 moves the interrupt that causes it, RPS-01 the packets")
+        let hint = "IRQ-02 moves the interrupt that causes it, RPS-01 the packets".to_owned();
+        Outcome::bad(seen).details([hint])
     } else if unexpected.is_empty() {
         Outcome::good(seen)
     } else {

@@ -98,7 +98,7 @@ pub(super) fn policy(context: &Context<'_>) -> Result<Outcome, Outcome> {
     // Without a known limit the worst is taken.
     let is_limited = facts.rt_runtime_us.value().is_some_and(|runtime| *runtime >= 0);
     let seen = format!("{} of {} workers are real time", real.len(), workers.len());
-    let outcome = if is_watched && is_limited && real.iter().all(|task| is_gentle(&task)) {
+    let outcome = if is_watched && is_limited && real.iter().all(is_gentle) {
         Outcome::warn(seen)
     } else {
         Outcome::bad(seen)

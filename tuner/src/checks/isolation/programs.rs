@@ -44,9 +44,9 @@ pub(super) fn init(context: &Context<'_>) -> Result<Outcome, Outcome> {
     Ok(if init.stat.name == "systemd" && !kept.is_empty() {
         let content =
             format!("# Written by barewire-tune.\n[Manager]\nCPUAffinity={}\n", spaced(&kept));
-        outcome
-            .fix(Change::File { path: DROP_IN.to_owned(), content })
-            .advice("systemctl daemon-reexec afterwards counts for what starts from then on; a reboot for all")
+        let hint = "systemctl daemon-reexec then counts for what starts later, a reboot for all";
+        let file = Change::File { path: DROP_IN.to_owned(), content };
+        outcome.fix(file).details([hint.to_owned()])
     } else {
         outcome.advice(format!("give {} an affinity of {}", init.stat.name, cpus(&kept)))
     })
