@@ -268,7 +268,7 @@ impl Guest {
     pub fn reboot(&mut self) -> Result<(), LabError> {
         let before = self.channels_mut("a reboot")?.boot_id.clone();
         // The agent may be gone before it has said how the command ended.
-        let asked = self.run("systemctl reboot");
+        let asked = self.run_within("systemctl reboot --no-block", Duration::from_secs(20));
         self.another_boot_than(&before, &format!("systemctl: {asked:?}"))
     }
 
@@ -390,11 +390,19 @@ impl Guest {
         tail
     }
 
-    /// Waits until systemd has started all it should, or given up on some of it.
+    /// Waits until systemd has started all it should, or given up on some of it, and udev knows all devices.
     fn settle(&mut self) -> Result<(), LabError> {
         let output = self.run_within("systemctl is-system-running --wait", BOOT)?;
         match output.text().trim() {
-            "running" | "degraded" => Ok(()),
+            // The drivers of devices that no unit waits for may still be on their way, those of the NICs above all.
+            "running" | "degraded" => {
+                let waited = self.run("udevadm settle --timeout=100")?;
+                if waited.success() {
+                    return Ok(());
+                }
+                let why = io::Error::other(format!("udev does not come to rest: {waited:?}"));
+                Err(self.failed("the boot", &why))
+            }
             other => {
                 let state = io::Error::other(format!("systemd says that it is {other}"));
                 Err(self.failed("the boot", &state))

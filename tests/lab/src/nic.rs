@@ -64,7 +64,7 @@ impl Nic {
     /// Puts a frame on the cable, towards the guest. It begins with the destination's address; there is no FCS.
     ///
     /// # Errors
-    /// [`LabError::Io`] when the guest is off, or takes nothing for long.
+    /// [`LabError::Io`] when the guest takes nothing for long, and what may wait has filled up.
     pub fn send(&self, frame: &[u8]) -> Result<(), LabError> {
         let what = || LabError::io(format!("cannot send on the cable {}", self.name));
         self.socket.send(frame).map(|_| ()).map_err(what())

@@ -64,6 +64,7 @@ const PACKAGES: &[&str] = &[
     "dbus",
     "dpdk",
     "dpdk-dev",
+    "e2fsprogs",
     "ethtool",
     "grub-pc",
     "initramfs-tools",

@@ -30,7 +30,7 @@ impl Snapshot {
     pub fn of(image: &Image, machine: &Machine) -> Result<Snapshot, LabError> {
         let lab = image.lab().clone();
         let arguments = machine.arguments("disk.qcow2".as_ref(), "qcow2");
-        let hash = Hash::new().of("3").of(lab.qemu().version()).of(image.key());
+        let hash = Hash::new().of("4").of(lab.qemu().version()).of(image.key());
         let hash = arguments.iter().fold(hash, |all, argument| all.of(argument));
         // Snapshots of other machines with the same image stay: the name tells them apart.
         let shape = arguments.iter().fold(Hash::new(), |all, argument| all.of(argument));
