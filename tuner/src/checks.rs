@@ -18,6 +18,8 @@ mod measured;
 mod memory;
 mod network;
 mod nics;
+#[cfg(test)]
+mod nonsense;
 mod pcie;
 mod power;
 mod process;

@@ -13,11 +13,11 @@ pub struct Pool {
     pub node: Option<NumaNode>,
     /// The size of one page, in KiB: 2048 or 1 048 576 on x86-64, others on Arm.
     pub size_kib: u32,
-    /// All pages, used or not, without the surplus.
+    /// All pages, used or not, the surplus among them.
     pub total: u64,
     /// Pages that nobody has.
     pub free: u64,
-    /// Pages beyond `total`, by overcommit.
+    /// Pages beyond those that were asked for, by overcommit; they go when they are freed.
     pub surplus: u64,
     /// Pages that are promised to a mapping and still counted as free. Known for the whole machine only.
     pub reserved: Option<u64>,

@@ -16,7 +16,7 @@ pub(super) const CHECKS: &[Check] = &[
         id: "CLK-01",
         section: Section::Timers,
         title: "clock source",
-        why: "every time stamp costs 1 µs and a trip over the bus when it does not come from the CPU itself",
+        why: "every time stamp costs about 1 µs and a trip over the bus when it does not come from the CPU itself",
         explain: "The kernel reads the time from one clock source. The time-stamp counter of x86 (tsc) and the \
                   architected counter of Arm (arch_sys_counter) are registers of the CPU: some twenty \
                   nanoseconds, from user space, without a system call. HPET and the ACPI timer are devices: a read \

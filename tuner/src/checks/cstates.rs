@@ -118,10 +118,12 @@ const SHORT_US: u64 = 2;
 const FAIR_US: u64 = 10;
 
 fn verdict(us: u64) -> Verdict {
-    match us {
-        ..=SHORT_US => Verdict::Good,
-        ..=FAIR_US => Verdict::Warn,
-        _ => Verdict::Bad,
+    if us <= SHORT_US {
+        Verdict::Good
+    } else if us <= FAIR_US {
+        Verdict::Warn
+    } else {
+        Verdict::Bad
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) const CHECKS: &[Check] = &[
         explain: "On Intel servers everything that is not a core shares a clock with its own limits. It rises with traffic \
                   to memory and falls in between, so the first misses after a lull are slower, and packets that arrive in \
                   the cache by direct I/O pass through the slow mesh.\n\nWith the lowest limit equal to the highest it \
-                  stays up. That costs some 10 W or more for each socket, which the cores' turbo may miss: measure.",
+                  stays up. That costs power which the cores' turbo may miss: measure.",
         sources: &[
             "Linux Documentation/admin-guide/pm/intel_uncore_frequency_scaling.rst",
             "TuneD uncore plugin",
@@ -94,8 +94,7 @@ pub(super) const CHECKS: &[Check] = &[
         title: "firmware updates in the background",
         why: "asking devices for their firmware versions can stop the machine for milliseconds",
         explain: "fwupd-refresh.timer fetches the catalogue of firmware updates some times a day and starts fwupd, which asks \
-                  the platform's devices, some of them through the firmware itself. OpenShift disabled it on its \
-                  low-latency nodes for the latency it caused.\n\nWithout it, updates are found when somebody looks: \
+                  the platform's devices, some of them through the firmware itself. OpenShift's tuning operator disables it on low-latency nodes.\n\nWithout it, updates are found when somebody looks: \
                   fwupdmgr refresh in a maintenance window.",
         sources: &["OpenShift cluster-node-tuning-operator, CNF-26497", "fwupd documentation"],
         risk: Risk::Low,
@@ -108,8 +107,7 @@ pub(super) const CHECKS: &[Check] = &[
         section: Section::Firmware,
         title: "sleeping PCIe links",
         why: "a link that fell asleep takes microseconds to wake for the first packet after a lull",
-        explain: "Active-state power management lets an idle PCI Express link go into L0s or L1 by itself; leaving L1 takes \
-                  from 2 to over 32 µs. The policy performance forbids it for all links, powersave wants it, and default \
+        explain: "Active-state power management lets an idle PCI Express link go into L0s or L1 by itself; leaving L1 takes microseconds, up to more than 64 by what devices say of themselves. The policy performance forbids it for all links, powersave wants it, and default \
                   keeps what the firmware has set up, which may be either.\n\nThe link of one device has switches of \
                   its own (link/l1_aspm) where the kernel controls it, which is the gentler way.\n\nGuides use \
                   pcie_aspm=off. It tells the kernel to leave the matter alone: links that the firmware put to \
@@ -153,6 +151,10 @@ fn throttling(context: &Context<'_>) -> Outcome {
                 Some(throttle.grown().map(|(name, by)| format!("{name}: {by}")).collect::<Vec<_>>())
             }
         };
+        let limits = context.facts.power.limits.value().map(Vec::as_slice).unwrap_or_default();
+        let limits = limits
+            .iter()
+            .map(|limit| format!("limit of {}, {}: {} W", limit.zone, limit.name, limit.watts));
         let cool = "look for heat, power limits, and the firmware's power profile";
         Ok(match (grown, since_boot) {
             (Some(grown), _) if !grown.is_empty() => {
@@ -166,7 +168,8 @@ fn throttling(context: &Context<'_>) -> Outcome {
                 Outcome::warn(format!("{count} since boot; measure under load")).advice(cool)
             }
         }
-        .wanted("none under load"))
+        .wanted("none under load")
+        .details(lines(limits)))
     })
 }
 
@@ -286,6 +289,10 @@ fn links(context: &Context<'_>) -> Outcome {
                 Some(Fact::Unknown { why }) => return Err(Outcome::unknown(why)),
                 Some(Fact::Absent) | None => without += 1,
             }
+        }
+        let is_guest = context.facts.processor.value().is_some_and(Processor::is_virtual);
+        if is_guest && sleepy.is_empty() && awake == 0 {
+            return Ok(Outcome::not_applicable("links are the host's matter"));
         }
         let outcome = match policy {
             "performance" => Outcome::good("performance"),

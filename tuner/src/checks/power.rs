@@ -129,8 +129,8 @@ pub(super) const CHECKS: &[Check] = &[
         explain: "Above the base frequency a core is only as fast as heat, power and its neighbours allow, so its speed \
                   changes with the work of other cores. With turbo the mean latency is lower; without it, every packet \
                   takes the same time.\n\nExperts disagree by what they care for: latency profiles leave turbo on, \
-                  benchmark harnesses switch it off to get repeatable numbers. Vector instructions of 512 bits lower the \
-                  frequency for the whole core for about a millisecond; without turbo that step is smaller.\n\nNothing is \
+                  benchmark harnesses switch it off to get repeatable numbers. On older generations wide vector instructions lower the core's frequency for about a \
+                  millisecond; without turbo that step is smaller.\n\nNothing is \
                   changed unless it is asked for. Compare both on this host.",
         sources: &[
             "Linux Documentation/admin-guide/pm/intel_pstate.rst, turbo",

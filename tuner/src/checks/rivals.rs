@@ -83,6 +83,10 @@ fn timers(context: &Context<'_>) -> Outcome {
         if felt.is_empty() {
             return Ok(Outcome::good("none that is felt"));
         }
+        // A container, or a machine that something else has started: nobody looks at these timers.
+        if facts.tasks.process(1).is_some_and(|first| first.stat.name != "systemd") {
+            return Ok(Outcome::not_applicable("systemd does not run here"));
+        }
         let workers = context.workers()?;
         let is_isolated =
             facts.machine.value().is_some_and(|machine| workers.is_subset(&machine.isolated()));
@@ -218,15 +222,19 @@ mod tests {
     }
 
     fn first_process(cpus: &str) -> Fake {
-        let stat = "1 (systemd) S 0 0 0 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0 0 1 1 0 0 0 0 0 0 0 0 0 0 17 0 0 0 \
+        named_process("systemd", cpus)
+    }
+
+    fn named_process(name: &str, cpus: &str) -> Fake {
+        let stat = "1 (NAME) S 0 0 0 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 100 0 0 0 1 1 0 0 0 0 0 0 0 0 0 0 17 0 0 0 \
                     0 0 0 0 0 0 0 0 0 0 0";
         let status = format!(
-            "Name:\tsystemd\nTgid:\t1\nCpus_allowed_list:\t{cpus}\nvoluntary_ctxt_switches:\t1\n\
+            "Name:\t{name}\nTgid:\t1\nCpus_allowed_list:\t{cpus}\nvoluntary_ctxt_switches:\t1\n\
              nonvoluntary_ctxt_switches:\t1\n"
         );
         Fake::new()
             .files(&[TRIM])
-            .file("proc/1/task/1/stat", stat)
+            .file("proc/1/task/1/stat", stat.replace("NAME", name))
             .file("proc/1/task/1/status", status)
     }
 
@@ -243,6 +251,7 @@ mod tests {
             .file("sys/devices/system/cpu/isolated", "2")
             .expect("THM-01", Verdict::Warn);
         first_process("0-1").undecided("why").expect("THM-01", Verdict::Unknown);
+        named_process("tini", "0-3").expect("THM-01", Verdict::NotApplicable);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use config::{
 };
 use serde::Serialize;
 
-use super::{Context, all, sample};
+use super::{Context, all, run, sample};
 use crate::{DataPort, Fact, Facts, Finding, Intent, Measured, Source, Verdict, source::ASKED};
 
 /// What stands for a file that can not be read.
@@ -90,6 +90,16 @@ impl Fake {
 
     /// What a check says of it.
     pub(crate) fn look(&self, id: &str) -> Finding {
+        let check = all().find(|check| check.id == id).unwrap();
+        self.with_context(|context| check.run(context))
+    }
+
+    /// What every check says of it.
+    pub(crate) fn look_at_everything(&self) -> Vec<Finding> {
+        self.with_context(run)
+    }
+
+    fn with_context<R>(&self, look: impl FnOnce(&Context<'_>) -> R) -> R {
         let facts = Facts::read(&Source::at(self.dir.path()).unwrap());
         let mut intent = Intent::without_config(&facts).unwrap();
         intent.placement = match &self.workers {
@@ -103,8 +113,7 @@ impl Fake {
             name: address.to_owned(),
             pci: Some(address.parse().unwrap()),
         }));
-        let check = all().find(|check| check.id == id).unwrap();
-        check.run(&Context::new(&facts, &intent).with_measured(self.measured.as_ref()))
+        look(&Context::new(&facts, &intent).with_measured(self.measured.as_ref()))
     }
 
     /// What a check says of it, which has to be this.

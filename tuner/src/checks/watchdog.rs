@@ -99,8 +99,8 @@ pub(super) const CHECKS: &[Check] = &[
         title: "statistics interval",
         why: "each CPU folds its memory statistics into the machine's once in vm.stat_interval seconds",
         explain: "Counters of memory management are kept per CPU and summed up by a kernel worker, once a second by \
-                  default. Since Linux 3.18 a CPU is only visited when it has something to fold, and nohz_full CPUs \
-                  fold when they enter user space, so the effect is small on a worker that never allocates.\n\n\
+                  default. Since Linux 3.18 a CPU is only visited when it has something to fold, and newer kernels \
+                  leave isolated CPUs out, so the effect is small on a worker that never allocates.\n\n\
                   Realtime profiles use 10 s; tools that read /proc/vmstat then see numbers that are that old.",
         sources: &[
             "Linux Documentation/admin-guide/sysctl/vm.rst, stat_interval",

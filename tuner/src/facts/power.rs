@@ -24,6 +24,19 @@ pub struct Power {
     pub throttled: Fact<u64>,
     /// The uncore's frequency domains.
     pub uncore: Fact<Vec<Uncore>>,
+    /// The limits of power that the kernel knows of (RAPL).
+    pub limits: Fact<Vec<PowerLimit>>,
+}
+
+/// A limit of power.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PowerLimit {
+    /// What is limited: `package-0`.
+    pub zone: String,
+    /// Which of its limits: `long_term`, `short_term`.
+    pub name: String,
+    /// In watts.
+    pub watts: u64,
 }
 
 /// CPUs whose frequency is set together.
@@ -89,6 +102,7 @@ impl Power {
             }),
             throttled: throttled(source, &online),
             uncore: uncore(source),
+            limits: limits(source),
         }
     }
 
@@ -206,6 +220,38 @@ fn uncore(source: &Source) -> Fact<Vec<Uncore>> {
     })
 }
 
+/// The limits of whole packages; what is below them (`intel-rapl:0:0`) is left out.
+fn limits(source: &Source) -> Fact<Vec<PowerLimit>> {
+    const TOP: &str = "sys/class/powercap";
+    /// A zone has two or three.
+    const MOST_LIMITS: u32 = 4;
+    source.names(TOP).and_then(|zones| {
+        let is_package = |zone: &&String| {
+            zone.strip_prefix("intel-rapl:").is_some_and(|number| number.parse::<u32>().is_ok())
+        };
+        let mut limits = Vec::new();
+        for zone in zones.iter().filter(is_package).take(MOST) {
+            let at = |file: &str| format!("{TOP}/{zone}/{file}");
+            for number in 0..MOST_LIMITS {
+                let file = at(&format!("constraint_{number}_power_limit_uw"));
+                match source.parse::<u64>(&file, "a power in µW") {
+                    Fact::Is(microwatts) => limits.push(PowerLimit {
+                        zone: source.text(&at("name")).into_value().unwrap_or_else(|| zone.clone()),
+                        name: source
+                            .text(&at(&format!("constraint_{number}_name")))
+                            .into_value()
+                            .unwrap_or_else(|| number.to_string()),
+                        watts: microwatts / 1_000_000,
+                    }),
+                    Fact::Absent => break,
+                    Fact::Unknown { why } => return Fact::Unknown { why },
+                }
+            }
+        }
+        if limits.is_empty() { Fact::Absent } else { Fact::Is(limits) }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -265,6 +311,31 @@ mod tests {
             ("cpu1/thermal_throttle/package_throttle_count", "hot"),
         ]);
         assert!(Power::read(&source, None).throttled.is_unknown());
+    }
+
+    #[test]
+    fn power_limits_are_of_packages() {
+        let dir = tempfile::tempdir().unwrap();
+        for (file, text) in [
+            ("intel-rapl:0/name", "package-0"),
+            ("intel-rapl:0/constraint_0_name", "long_term"),
+            ("intel-rapl:0/constraint_0_power_limit_uw", "205000000"),
+            ("intel-rapl:0/constraint_1_power_limit_uw", "246999999"),
+            ("intel-rapl:0:0/constraint_0_power_limit_uw", "1"),
+        ] {
+            let path = dir.path().join("sys/class/powercap").join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+
+        let limits = limits(&Source::at(dir.path()).unwrap()).into_value().unwrap();
+
+        let limit = |name: &str, watts| PowerLimit {
+            zone: "package-0".to_owned(),
+            name: name.to_owned(),
+            watts,
+        };
+        assert_eq!(limits, [limit("long_term", 205), limit("1", 246)]);
     }
 
     #[test]

@@ -150,7 +150,7 @@ mod tests {
             symlink(target, at.join("fd/3")).unwrap();
         };
         process("10", "anon_inode:[perf_event]", b"perf\0record\0-a\0");
-        process("11", "anon_inode:[perf_event]", b"perf\0stat\0-p\0001\0");
+        process("11", "anon_inode:[perf_event]", b"perf\0stat\0--pid=1\0");
         process("12", "/dev/null", b"sleep\0");
         let source = Source::at(dir.path()).unwrap();
 

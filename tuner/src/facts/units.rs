@@ -198,9 +198,9 @@ fn memlock(source: &Source, name: &str, file: &str) -> Fact<String> {
     for file in files {
         match source.text(&file) {
             Fact::Is(text) => {
-                let said =
+                let mut said =
                     text.lines().filter_map(|line| line.trim().strip_prefix("LimitMEMLOCK="));
-                if let Some(value) = said.last() {
+                if let Some(value) = said.next_back() {
                     last = Fact::Is(value.trim().to_owned());
                 }
             }

@@ -110,6 +110,8 @@ fn links_stay_awake_by_policy_or_one_by_one() {
         [] => NotApplicable,
     );
     let port = |files: &[(&str, &str)]| Fake::new().files(files).port("0000:3b:00.0");
+    port(&[DEFAULT, GUEST]).expect("FW-04", Verdict::NotApplicable);
+    port(&[DEFAULT, GUEST, CLASS, (L1, "1")]).expect("FW-04", Verdict::Warn);
     port(&[DEFAULT, CLASS, (L1, "0")]).expect("FW-04", Verdict::Good);
     let sleepy = port(&[DEFAULT, CLASS, (L1, "1")]).expect("FW-04", Verdict::Warn);
     assert!(matches!(&sleepy.fix[..], [Change::Kernel { path, .. }] if path == L1));
