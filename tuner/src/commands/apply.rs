@@ -459,3 +459,6 @@ pub(super) fn promote(
         .map_err(|error| failed(&entry, error))?;
     Ok(true)
 }
+
+#[cfg(test)]
+mod tests;
