@@ -32,6 +32,7 @@ pub mod http;
 pub mod interrupt;
 pub mod mlrsearch;
 pub mod peer;
+pub mod probe;
 pub mod program;
 pub mod say;
 pub mod statistics;
