@@ -1,0 +1,199 @@
+//! What a virtual machine has of knobs, turned and turned back on the machine that the tests run on. As root only; the
+//! values that were there are put back whatever happens.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::PermissionsExt as _,
+    path::{Path, PathBuf},
+    process::{Child, Command},
+};
+
+use tempfile::TempDir;
+use tuner::{
+    Fact, Profile, Risk,
+    change::{Change, EthtoolSetting, Form},
+    plan::{Blast, Plan, Scope, Step},
+};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_barewire-tune");
+
+fn step(change: Change) -> Step {
+    Step {
+        checks: vec!["TEST-01".to_owned()],
+        change,
+        from: Fact::unknown("not looked at"),
+        to: String::new(),
+        scope: Scope::Runtime,
+        risk: Risk::None,
+        blast: Blast::Nothing,
+        why: String::new(),
+        sources: Vec::new(),
+    }
+}
+
+/// A plan and a journal of their own, in a directory that goes away.
+fn prepared(steps: Vec<Step>) -> (TempDir, PathBuf, PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let plan = Plan {
+        profile: Profile::LowLatency,
+        steps,
+        left_out: Vec::new(),
+        by_hand: Vec::new(),
+        notes: Vec::new(),
+    };
+    let (file, state) = (dir.path().join("plan.json"), dir.path().join("state"));
+    fs::write(&file, serde_json::to_vec(&plan).unwrap()).unwrap();
+    fs::create_dir(&state).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
+    (dir, file, state)
+}
+
+/// Puts values back and ends a process, even when a test fails.
+struct Restore {
+    before: BTreeMap<String, String>,
+    process: Child,
+}
+
+impl Drop for Restore {
+    fn drop(&mut self) {
+        for (path, text) in &self.before {
+            // A failed test says what is wrong; here is only put back what can be.
+            let _ = fs::write(path, text);
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+fn is_root(test: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    if !is_root {
+        eprintln!("SKIPPED: {test}: only root can turn the knobs of this machine");
+    }
+    is_root
+}
+
+fn allowed(pid: u32) -> String {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    status.lines().find(|line| line.starts_with("Cpus_allowed_list")).unwrap().to_owned()
+}
+
+#[test]
+fn knobs_of_this_machine_are_turned_and_turned_back() {
+    if !is_root("knobs_of_this_machine_are_turned_and_turned_back") {
+        return;
+    }
+    // Each with a value that is not the one that is there.
+    let number = |now: &str| (now.trim().parse::<u64>().unwrap() ^ 1).to_string();
+    let choice = |now: &str| if now.contains("[never]") { "madvise" } else { "never" }.to_owned();
+    let mask = |now: &str| if now.trim() == "1" { "3" } else { "1" }.to_owned();
+    type Other<'a> = &'a dyn Fn(&str) -> String;
+    let knobs: [(&str, Form, Other<'_>); 5] = [
+        ("proc/sys/vm/swappiness", Form::Number, &number),
+        ("proc/sys/vm/stat_interval", Form::Number, &number),
+        ("sys/kernel/mm/transparent_hugepage/enabled", Form::Choice, &choice),
+        ("sys/kernel/mm/transparent_hugepage/defrag", Form::Choice, &choice),
+        ("sys/devices/virtual/workqueue/cpumask", Form::CpuMask, &mask),
+    ];
+    let sleeper = Command::new("sleep").arg("600").spawn().unwrap();
+    let pid = sleeper.id();
+    let mut before = BTreeMap::new();
+    let mut back = BTreeMap::new();
+    let mut steps = Vec::new();
+    for (path, form, other) in knobs {
+        let at = format!("/{path}");
+        if !Path::new(&at).exists() {
+            eprintln!("SKIPPED: {at}: this kernel does not have it");
+            continue;
+        }
+        let now = fs::read_to_string(&at).unwrap();
+        let value = other(&now);
+        back.insert(at.clone(), form.canonical(&now).unwrap());
+        before.insert(at, now);
+        steps.push(step(Change::Kernel { path: path.to_owned(), value, form }));
+    }
+    let affinity = allowed(pid);
+    steps.push(step(Change::Affinity {
+        thread: pid,
+        name: "sleep".to_owned(),
+        cpus: "0".parse().unwrap(),
+    }));
+    let _restore = Restore { before: back, process: sleeper };
+    let (_dir, plan, state) = prepared(steps);
+    let run = |words: &[&str]| {
+        let output = Command::new(BINARY).args(words).arg("--state").arg(&state).output().unwrap();
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.code(), String::from_utf8(text).unwrap())
+    };
+    let now = || -> BTreeMap<String, String> {
+        before.keys().map(|at| (at.clone(), fs::read_to_string(at).unwrap())).collect()
+    };
+
+    let (exit, said) = run(&["apply", "--adopt", "--plan", plan.to_str().unwrap()]);
+
+    assert_eq!(exit, Some(0), "{said}");
+    for (path, text) in now() {
+        assert_ne!(text, before[&path], "{path} was not turned");
+    }
+    assert_eq!(allowed(pid), "Cpus_allowed_list:\t0");
+    let (exit, said) = run(&["verify"]);
+    assert_eq!(exit, Some(0), "{said}");
+
+    let (exit, said) = run(&["rollback"]);
+
+    assert_eq!(exit, Some(0), "{said}");
+    assert_eq!(now(), before);
+    assert_eq!(allowed(pid), affinity);
+}
+
+#[test]
+fn an_interface_and_its_sysctls_are_set_and_set_back_in_a_namespace_of_their_own() {
+    if !is_root("an_interface_and_its_sysctls_are_set_and_set_back_in_a_namespace_of_their_own") {
+        return;
+    }
+    let steps = vec![
+        step(Change::Kernel {
+            path: "proc/sys/net/ipv4/ip_default_ttl".to_owned(),
+            value: "63".to_owned(),
+            form: Form::Number,
+        }),
+        step(Change::Ethtool {
+            interface: "v0".to_owned(),
+            setting: EthtoolSetting::Features(BTreeMap::from([
+                ("gro".to_owned(), true),
+                ("tso".to_owned(), false),
+            ])),
+        }),
+    ];
+    let (_dir, plan, state) = prepared(steps);
+    let script = r#"
+        ip link add v0 type veth peer name v1 || exit 99
+        look() { cat /proc/sys/net/ipv4/ip_default_ttl; ethtool -k v0; }
+        look > "$STATE/../before"
+        "$TUNE" apply --adopt --plan "$PLAN" --state "$STATE" || exit 1
+        look > "$STATE/../during"
+        "$TUNE" verify --state "$STATE" || exit 2
+        "$TUNE" rollback --state "$STATE" || exit 3
+        look > "$STATE/../after"
+    "#;
+    let output = Command::new("unshare")
+        .args(["-n", "sh", "-c", script])
+        .env("TUNE", BINARY)
+        .env("PLAN", &plan)
+        .env("STATE", &state)
+        .output()
+        .unwrap();
+    if output.status.code() == Some(99) {
+        eprintln!("SKIPPED: an_interface_and_its_sysctls_…: no namespace with a veth can be made");
+        return;
+    }
+    assert!(output.status.success(), "{output:?}");
+    let text = |name: &str| fs::read_to_string(state.parent().unwrap().join(name)).unwrap();
+    assert!(text("during").starts_with("63\n"), "{}", text("during"));
+    assert!(text("during").contains("tcp-segmentation-offload: off"), "{}", text("during"));
+    assert!(text("during").contains("generic-receive-offload: on"), "{}", text("during"));
+    assert_ne!(text("during"), text("before"));
+    assert_eq!(text("after"), text("before"));
+}
