@@ -1,5 +1,6 @@
 //! Network interfaces, what they are set to, and what depends on them.
 
+mod applied;
 mod queues;
 mod remote;
 
@@ -16,6 +17,7 @@ use linux::{
 };
 use serde::{Deserialize, Serialize};
 
+pub use applied::Applied;
 pub use queues::{Queue, Queues};
 pub(crate) use remote::way_to;
 pub use remote::{Login, RemoteStorage};
@@ -41,6 +43,8 @@ pub struct Nics {
     pub logins: Fact<Vec<Login>>,
     /// The functions behind the block devices that are mounted or swapped to.
     pub disks: Fact<Vec<config::PciAddress>>,
+    /// What we set by ethtool and have not undone; absent without a journal.
+    pub applied: Fact<Vec<Applied>>,
     /// Other network namespaces that use interfaces of this one, and which.
     pub elsewhere: Fact<Vec<Elsewhere>>,
 }
@@ -125,6 +129,7 @@ impl Nics {
             storage: remote::storage(source),
             logins: remote::logins(source),
             disks: remote::disks(source),
+            applied: applied::read(source),
             elsewhere: source.ask("route/elsewhere", remote::elsewhere),
             all,
         }
