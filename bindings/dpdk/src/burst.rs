@@ -37,7 +37,13 @@ pub fn free_burst(burst: &mut Burst<'_>) {
 #[inline]
 #[must_use]
 pub fn total_len(frames: &[Mbuf<'_>]) -> u64 {
-    frames.iter().map(|frame| u64::from(frame.len32())).sum()
+    let (sixteens, rest) = frames.as_chunks::<16>();
+    // Sixteen at a time without a branch, and in 32 bits, so that adding needs no load of its own: this is done for every
+    // burst. The MTU of ethdev has 16 bits and nobody here asks for coalescing, so a frame is far below 2^28 bytes.
+    let sum = |frames: &[Mbuf<'_>]| {
+        u64::from(frames.iter().fold(0, |sum: u32, frame| sum.wrapping_add(frame.len32())))
+    };
+    sixteens.iter().map(|sixteen| sum(sixteen)).sum::<u64>() + sum(rest)
 }
 
 /// Forgets the first `gone` items, which somebody else owns now, and moves the others to the front.

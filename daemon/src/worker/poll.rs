@@ -49,9 +49,6 @@ pub(super) fn run<'eal, S: Sink<'eal>>(
     let mut burst: Box<Burst<Mbuf<'eal>>> = Box::default();
     read(&mut desk, &mut meter, &mut program);
     let mut now = ticks();
-    for queue in &mut rx {
-        queue.bound = now;
-    }
     loop {
         if desk.is_new() {
             S::settle(&mut program, &mut meter.counters);

@@ -103,10 +103,9 @@ impl Recorder {
         let Cells { buckets, extremes } = &*self.0;
         raise(&extremes.max, ticks);
         add(&extremes.sum, ticks.wrapping_mul(n));
-        if ticks > scale::LARGEST {
-            add(&extremes.saturated, n);
-        }
-        if let Some(bucket) = buckets.get(scale::index(ticks)) {
+        let index =
+            if ticks <= scale::LARGEST { scale::index(ticks) } else { saturated(extremes, n) };
+        if let Some(bucket) = buckets.get(index) {
             add(bucket, n);
         }
     }
@@ -116,6 +115,13 @@ impl Recorder {
     pub fn reader(&self) -> Reader {
         Reader(Arc::clone(&self.0))
     }
+}
+
+/// Counts what is beyond the scale, which nothing is as a rule; returns its bucket.
+#[cold]
+fn saturated(extremes: &Extremes, n: u64) -> usize {
+    add(&extremes.saturated, n);
+    scale::BUCKETS - 1
 }
 
 impl Reader {
