@@ -14,7 +14,7 @@ mod gate;
 const FUNCTIONS: &str = "rte_(\
     eal_init|eal_cleanup|eal_process_type|version|strerror|thread_register|thread_unregister|\
     log_set_global_level|log_get_global_level|log_set_level_pattern|\
-    eal_has_hugepages|pktmbuf_pool_create|pktmbuf_pool_init|pktmbuf_init|pktmbuf_free_bulk|mbuf_best_mempool_ops|\
+    eal_has_hugepages|pktmbuf_pool_create_by_ops|pktmbuf_pool_init|pktmbuf_init|pktmbuf_free_bulk|mbuf_best_mempool_ops|\
     mempool_create_empty|mempool_set_ops_byname|mempool_populate_default|mempool_obj_iter|mempool_free|\
     mempool_avail_count|mempool_in_use_count|\
     mbuf_dynfield_register|mbuf_dyn_rx_timestamp_register|\

@@ -194,6 +194,8 @@ pub struct PoolPlan {
     pub buffers: u32,
     /// Bytes of each, headroom included.
     pub data_room: u16,
+    /// Buffers are freed on other CPUs than they are received on.
+    pub is_shared: bool,
 }
 
 impl PoolPlan {
@@ -315,7 +317,8 @@ fn pools(
         let index = found.unwrap_or_else(|| {
             let suffix = if data_room == USUAL_DATA_ROOM { "" } else { "-jumbo" };
             let name = node.map_or_else(|| "any".to_owned(), |node| format!("node{node}"));
-            pools.push(PoolPlan { name: format!("{name}{suffix}"), node, buffers: 0, data_room });
+            let (name, is_shared) = (format!("{name}{suffix}"), !rings.is_empty());
+            pools.push(PoolPlan { name, node, buffers: 0, data_room, is_shared });
             pools.len() - 1
         });
         let limits = facts.limits(at);

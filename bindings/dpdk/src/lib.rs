@@ -69,7 +69,7 @@ pub use error::Errno;
 pub use hotplug::PlugError;
 pub use log::{LogError, LogLevel, log_to, set_log_level, set_log_level_of};
 pub use mbuf::{CopyError, Mbuf, ResizeError, Segments};
-pub use mempool::{HEADROOM, Mempool, MempoolConfig, MempoolError, PoolEmpty};
+pub use mempool::{HEADROOM, Mempool, MempoolConfig, MempoolError, PoolEmpty, Reuse};
 pub use port::{Configured, Failed, Found, Port, PortConfig, PortError, Settings, Started};
 pub use port_info::{DescriptorLimits, PortInfo};
 pub use queue::{Queues, RxQueue, TxQueue};

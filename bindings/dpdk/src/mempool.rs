@@ -32,7 +32,7 @@ pub struct Mempool<'eal> {
 }
 
 // SAFETY: a mempool is made for use by many threads: its ring is multi-producer and multi-consumer
-// (no flag is given that says otherwise), and the caches in front of it are per lcore id, which no
+// (no flag is given that says otherwise), its stack has a lock, and the caches in front of it are per lcore id, which no
 // two threads share.
 unsafe impl Send for Mempool<'_> {}
 // SAFETY: as above; a handle has no state of its own.
@@ -54,11 +54,36 @@ pub struct MempoolConfig {
     pub data_room: u16,
     /// NUMA node of the memory; `None` for any.
     pub socket: Option<u32>,
+    /// Which of the buffers that are back is given out next.
+    pub reuse: Reuse,
+}
+
+/// Which of the buffers that are back in a pool is given out next. (Those in an lcore's cache go out last in, first out in
+/// any case.)
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Reuse {
+    /// What DPDK thinks best for the machine: mostly a ring, so the one that has been back longest.
+    #[default]
+    Usual,
+    /// The last one (DPDK's handler "stack", behind a spinlock). Where one lcore receives and another frees, this keeps a
+    /// few buffers in use and in the caches, where a ring would go through all of the pool.
+    Last,
+}
+
+impl Reuse {
+    /// The name of DPDK's handler; `None` for its own choice.
+    fn handler(self) -> Option<&'static CStr> {
+        match self {
+            Self::Usual => None,
+            Self::Last => Some(c"stack"),
+        }
+    }
 }
 
 impl Default for MempoolConfig {
     fn default() -> Self {
-        Self { buffers: 8191, cache: 256, data_room: 2048 + HEADROOM, socket: None }
+        let (data_room, reuse) = (2048 + HEADROOM, Reuse::Usual);
+        Self { buffers: 8191, cache: 256, data_room, socket: None, reuse }
     }
 }
 
@@ -68,7 +93,7 @@ impl<'eal> Mempool<'eal> {
     /// # Errors
     /// A name or a size that DPDK does not take; no memory on that node.
     pub fn create(eal: &'eal Eal, name: &str, config: MempoolConfig) -> Result<Self, MempoolError> {
-        let MempoolConfig { buffers, cache, data_room, socket } = config;
+        let MempoolConfig { buffers, cache, data_room, socket, reuse } = config;
         let failed =
             |source| MempoolError::Create { name: name.to_owned(), buffers, socket, source };
         let c_name = c_string(name).ok_or_else(|| MempoolError::Name { name: name.to_owned() })?;
@@ -87,12 +112,23 @@ impl<'eal> Mempool<'eal> {
         let _control = eal.control();
         let raw = if packed::is_wanted() {
             // SAFETY: the EAL is up, since it is borrowed.
-            unsafe { packed::create(&c_name, buffers, cache, data_room, socket) }.map_err(failed)?
+            unsafe { packed::create(&c_name, buffers, cache, data_room, socket, reuse.handler()) }
+                .map_err(failed)?
         } else {
-            // SAFETY: the EAL is up, since it is borrowed, and the name is terminated and copied by the
-            // function.
+            // Null asks for DPDK's own choice.
+            let handler = reuse.handler().map_or(std::ptr::null(), CStr::as_ptr);
+            // SAFETY: the EAL is up, since it is borrowed, and the names are terminated and not kept by
+            // the function.
             let raw = unsafe {
-                c::rte_pktmbuf_pool_create(c_name.as_ptr(), buffers, cache, 0, data_room, socket)
+                c::rte_pktmbuf_pool_create_by_ops(
+                    c_name.as_ptr(),
+                    buffers,
+                    cache,
+                    0,
+                    data_room,
+                    socket,
+                    handler,
+                )
             };
             NonNull::new(raw).ok_or_else(|| failed(Errno::last()))?
         };

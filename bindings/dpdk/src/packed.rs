@@ -39,6 +39,7 @@ pub(crate) unsafe fn create(
     cache: u32,
     data_room: u16,
     socket: i32,
+    handler: Option<&CStr>,
 ) -> Result<NonNull<c::rte_mempool>, Errno> {
     #[expect(clippy::cast_possible_truncation, reason = "128 bytes, and 8")]
     let (header, private_size) =
@@ -57,7 +58,7 @@ pub(crate) unsafe fn create(
     };
     let pool = NonNull::new(pool).ok_or_else(Errno::last)?;
     // SAFETY: the pool is ours alone until this returns.
-    let done = unsafe { fill(pool, data_room) };
+    let done = unsafe { fill(pool, data_room, handler) };
     if done.is_err() {
         // SAFETY: nobody knows of the pool yet.
         unsafe { c::rte_mempool_free(pool.as_ptr()) };
@@ -67,11 +68,18 @@ pub(crate) unsafe fn create(
 
 /// # Safety
 /// The pool is empty and the caller's alone.
-unsafe fn fill(pool: NonNull<c::rte_mempool>, data_room: u16) -> Result<(), Errno> {
+unsafe fn fill(
+    pool: NonNull<c::rte_mempool>,
+    data_room: u16,
+    handler: Option<&CStr>,
+) -> Result<(), Errno> {
     let pool = pool.as_ptr();
-    // SAFETY: asks the EAL's own configuration.
-    let handler = unsafe { c::rte_mbuf_best_mempool_ops() };
-    // SAFETY: the pool has no handler yet, and the name is one that DPDK has just told us.
+    let handler = match handler {
+        Some(handler) => handler.as_ptr(),
+        // SAFETY: asks the EAL's own configuration.
+        None => unsafe { c::rte_mbuf_best_mempool_ops() },
+    };
+    // SAFETY: the pool has no handler yet, and the name is terminated.
     let answer = unsafe { c::rte_mempool_set_ops_byname(pool, handler, ptr::null_mut()) };
     Errno::check(answer)?;
     let mut private = c::rte_pktmbuf_pool_private {

@@ -4,7 +4,7 @@
 //! fits, and makes another one where none does.
 
 use config::NumaNode;
-use dpdk::{Eal, Mempool, MempoolConfig};
+use dpdk::{Eal, Mempool, MempoolConfig, Reuse};
 
 use super::RunError;
 use crate::plan::{POOL_CACHE, Plan, PoolPlan};
@@ -18,6 +18,7 @@ pub(super) struct Pools<'eal> {
 struct Made<'eal> {
     pool: Mempool<'eal>,
     node: Option<NumaNode>,
+    is_shared: bool,
     /// Buffers that drivers may have kept in the rings of ports that were closed.
     kept: u32,
 }
@@ -51,6 +52,7 @@ impl<'eal> Pools<'eal> {
             cache: POOL_CACHE.min(wanted.buffers / 4),
             data_room: wanted.data_room,
             socket: wanted.node.map(|node| node.0),
+            reuse: if wanted.is_shared { Reuse::Last } else { Reuse::Usual },
         };
         let stem = wanted.name.as_str();
         let is_free = |name: &String| self.made.iter().all(|made| made.pool.name() != name);
@@ -59,8 +61,21 @@ impl<'eal> Pools<'eal> {
             .chain(numbered)
             .find(is_free)
             .expect("there are more names than pools");
-        let pool = Mempool::create(self.eal, &name, config).map_err(RunError::Pool)?;
-        self.made.push(Made { pool, node: wanted.node, kept: 0 });
+        let pool = match Mempool::create(self.eal, &name, config) {
+            Err(error) if config.reuse == Reuse::Last => {
+                // Its handler is a plug-in of DPDK's, which may not be installed.
+                tracing::warn!(
+                    pool = name,
+                    error = &error as &dyn std::error::Error,
+                    "buffers can not be reused last in, first out; staged mode will be slower"
+                );
+                let usual = MempoolConfig { reuse: Reuse::Usual, ..config };
+                Mempool::create(self.eal, &name, usual)
+            }
+            made => made,
+        };
+        let pool = pool.map_err(RunError::Pool)?;
+        self.made.push(Made { pool, node: wanted.node, is_shared: wanted.is_shared, kept: 0 });
         Ok(pool)
     }
 
@@ -94,8 +109,8 @@ impl<'eal> Pools<'eal> {
 impl Made<'_> {
     fn suits(&self, wanted: &PoolPlan) -> bool {
         let pool = &self.pool;
-        (self.node, pool.capacity(), pool.data_room())
-            == (wanted.node, wanted.buffers, wanted.data_room)
+        (self.node, pool.capacity(), pool.data_room(), self.is_shared)
+            == (wanted.node, wanted.buffers, wanted.data_room, wanted.is_shared)
     }
 
     /// Drivers have kept so many buffers at earlier restarts that the rest may not do.

@@ -2,7 +2,7 @@
 
 use dpdk::{
     Burst, CopyError, HEADROOM, MAX_BURST, Mbuf, Mempool, MempoolConfig, MempoolError, PoolEmpty,
-    RxTimestamps, Stamps, free_burst, total_len,
+    Reuse, RxTimestamps, Stamps, free_burst, total_len,
 };
 
 use crate::support;
@@ -10,7 +10,7 @@ use crate::support;
 #[test]
 fn a_pool_says_what_it_was_made_with() {
     let eal = support::eal(&[]);
-    let config = MempoolConfig { buffers: 511, cache: 64, data_room: 4096, socket: None };
+    let config = MempoolConfig { buffers: 511, cache: 64, data_room: 4096, ..Default::default() };
     let pool = Mempool::create(&eal, "frames", config).unwrap();
     assert_eq!((pool.name(), pool.capacity(), pool.data_room()), ("frames", 511, 4096));
     assert_eq!((pool.available(), pool.in_use()), (511, 0));
@@ -178,4 +178,24 @@ fn a_lcores_cache_counts_as_available() {
         });
     });
     assert_eq!((pool.in_use(), pool.available()), (0, 1023));
+}
+
+#[test]
+fn a_pool_gives_out_the_buffer_that_came_back_last_if_asked_to() {
+    let eal = support::eal(&[]);
+    let bytes = |frame: &Mbuf<'_>| frame.head().as_ptr();
+    let first_after = |name, reuse| {
+        let config = MempoolConfig { buffers: 63, cache: 0, reuse, ..Default::default() };
+        let pool = Mempool::create(&eal, name, config).unwrap();
+        let mut burst = Burst::new();
+        pool.alloc_bulk(&mut burst, 8).unwrap();
+        let last = bytes(&burst[7]);
+        free_burst(&mut burst);
+        let next = Mbuf::alloc(&pool).unwrap();
+        (bytes(&next), last)
+    };
+    let (next, last) = first_after("last", Reuse::Last);
+    assert_eq!(next, last);
+    let (next, last) = first_after("usual", Reuse::Usual);
+    assert_ne!(next, last, "a ring gives out one that has not been out yet");
 }
