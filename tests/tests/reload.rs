@@ -49,8 +49,11 @@ fn a_reload_every_100_ms_for_30_s_under_load_loses_nothing() {
         let counters = daemon.counters();
         assert!(counters.balance.balanced, "{:#?}", counters.balance);
         assert_eq!(counters.balance.dropped, 0, "{:#?}", counters.drops);
-        assert!(counters.balance.sent > last_sent, "frames flow");
-        last_sent = counters.balance.sent;
+        // At once, as a rule; somebody else may have the worker's CPU.
+        last_sent = wait::until("frames to flow", || {
+            let sent = daemon.counters().balance.sent;
+            (sent > last_sent).then_some(sent)
+        });
         // The beat of the scenario, not a wait for anything.
         let next = begun + Duration::from_millis(100) * u32::try_from(reloads).expect("few");
         thread::sleep(next.saturating_duration_since(Instant::now()));
