@@ -26,7 +26,7 @@ mod process;
 mod ras;
 mod rivals;
 #[cfg(test)]
-mod sample;
+pub(crate) mod sample;
 mod security;
 mod several;
 #[cfg(test)]

@@ -253,3 +253,43 @@ fn loop_on(
         }
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{checks::sample::quiet, source::ASKED};
+
+    #[test]
+    fn what_was_measured_is_part_of_a_capture() {
+        let cpu = CpuId::new(8191).unwrap();
+        let row = Row {
+            label: "24".to_owned(),
+            description: "eth0".to_owned(),
+            counts: PerCpu::from([(cpu, 7)]),
+        };
+        let measured = Measured { interrupts: Fact::Is(vec![row]), ..quiet() };
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join(ASKED).join("measured.json");
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, serde_json::to_vec(&Fact::Is(&measured)).unwrap()).unwrap();
+
+        let source = Source::at(dir.path()).unwrap();
+
+        assert_eq!(Measured::captured(&source), Fact::Is(measured));
+    }
+
+    #[test]
+    fn a_machine_that_was_not_watched_says_so() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(Measured::captured(&Source::at(dir.path()).unwrap()).is_unknown());
+        assert!(Measured::captured(&Source::system().unwrap()).is_unknown());
+    }
+
+    #[test]
+    fn rates_are_by_the_second() {
+        assert_eq!(quiet().per_second(10), 2.0);
+        assert_eq!(Measured { seconds: 0.0, ..quiet() }.per_second(10), 0.0);
+    }
+}
