@@ -18,6 +18,7 @@ mod lower;
 mod merge;
 mod order;
 pub mod render;
+mod told;
 mod wishes;
 
 #[cfg(test)]

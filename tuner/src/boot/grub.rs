@@ -1,9 +1,9 @@
 //! GRUB's drop-in on Debian and Ubuntu: a piece of shell that `grub-mkconfig` sources.
 //!
 //! `/etc/default/grub.d/*.cfg` are sourced in the order of their names after `/etc/default/grub`, so that ours, which
-//! sorts last, sees what all the others said. It adds its words to `GRUB_CMDLINE_LINUX_DEFAULT`, so that the recovery
-//! entries, which are made of `GRUB_CMDLINE_LINUX` alone, get none of them; and where somebody else says something of
-//! the same keys, it takes that out of both variables first: a key is given once.
+//! sorts last, sees what all the others said. It puts its words in front of `GRUB_CMDLINE_LINUX_DEFAULT`, so that the
+//! recovery entries, which are made of `GRUB_CMDLINE_LINUX` alone, get none of them; and where somebody else says
+//! something of the same keys, it takes that out of both variables first: a key is given once.
 
 use super::Arguments;
 use crate::change::quote;
@@ -43,8 +43,9 @@ pub fn lines(arguments: &Arguments, has_rivals: bool) -> String {
         }
     }
     if !words.is_empty() {
+        // In front: what stands behind a `--` is init's, and the kernel does not read it.
         let words = escape(&words);
-        text.push_str(&format!("{NORMAL_ENTRIES}=\"${NORMAL_ENTRIES} {words}\"\n"));
+        text.push_str(&format!("{NORMAL_ENTRIES}=\"{words} ${NORMAL_ENTRIES}\"\n"));
     }
     text
 }
@@ -120,7 +121,7 @@ mod tests {
         );
 
         assert_eq!(every, "console=ttyS0");
-        assert_eq!(normal, "quiet splash nohz_full=2-3 hugepagesz=1G hugepages=4");
+        assert_eq!(normal, "nohz_full=2-3 hugepagesz=1G hugepages=4 quiet splash");
     }
 
     #[test]
@@ -136,7 +137,7 @@ mod tests {
         );
 
         assert_eq!(every, "mcelog * /e*c");
-        assert_eq!(normal, "quiet nohz_full_x=1 nohz_full=2-3 nosmt hugepagesz=1G hugepages=4");
+        assert_eq!(normal, "nohz_full=2-3 nosmt hugepagesz=1G hugepages=4 quiet nohz_full_x=1");
     }
 
     #[test]
@@ -165,7 +166,7 @@ mod tests {
             let (every, normal) = sourced(&format!("GRUB_CMDLINE_LINUX_DEFAULT='{base}'"), &text);
 
             prop_assert_eq!(every, "");
-            prop_assert!(normal.ends_with(&ours.words().join(" ")), "{}", normal);
+            prop_assert!(normal.starts_with(&ours.words().join(" ")), "{}", normal);
             let read = read(&text);
             prop_assert_eq!(read.words(), ours.words());
             // Both are read by the kernel as they were meant.

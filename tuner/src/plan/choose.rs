@@ -1,11 +1,11 @@
 //! Which changes are wanted: by verdict, by profile, by wish.
 
-use config::Wish;
+use config::{Huge, Wish};
 
 use super::{Chosen, Draft, harm};
 use crate::{
     Finding, Profile, Verdict,
-    change::{BootValue, Change, EthtoolSetting, Form, sysctl_path},
+    change::{BootValue, Change, EthtoolSetting, Form, UnitState, sysctl_path},
 };
 
 /// Checks whose fix costs much power on all of the machine.
@@ -72,6 +72,7 @@ impl Draft<'_> {
             }
             let changes = match wish {
                 Some(Wish::Value(value)) => self.with_value(finding, value),
+                Some(Wish::Apply) if finding.fix.is_empty() => self.without_a_fix(finding.id),
                 Some(Wish::Apply | Wish::Skip) | None => finding.fix.clone(),
             };
             for change in changes {
@@ -94,6 +95,7 @@ impl Draft<'_> {
             if *wish == Wish::Apply
                 && let Some(finding) = found
                 && finding.fix.is_empty()
+                && self.without_a_fix(id).is_empty()
                 && self.wishes.includes(id)
                 && finding.verdict != Verdict::Good
             {
@@ -114,6 +116,15 @@ impl Draft<'_> {
             return None;
         }
         Some(format!("refused: {why} (it is done all the same with --i-want {id})"))
+    }
+
+    /// What is done about a check that is content, when it is asked for all the same.
+    fn without_a_fix(&self, id: &str) -> Vec<Change> {
+        match (id, self.intent.huge) {
+            ("MEM-05", Huge::G1) => mount("1G", 1_048_576),
+            // systemd mounts the default size at /dev/hugepages itself.
+            _ => Vec::new(),
+        }
     }
 
     /// The changes of a finding with another value.
@@ -148,6 +159,22 @@ impl Draft<'_> {
         }
         changes
     }
+}
+
+/// A hugetlbfs for pages of one size, for programs that share them by file; the daemon needs none.
+fn mount(size: &str, size_kib: u32) -> Vec<Change> {
+    // systemd.mount(5): the unit's name is its path, escaped as systemd-escape(1) does it.
+    let unit = format!("dev-hugepages\\x2d{size}.mount");
+    let content = format!(
+        "# Written by barewire-tune: hugepages of {size} for programs that share them by file.\n\
+         [Unit]\nDescription=Hugepages of {size}\n\
+         ConditionPathExists=/sys/kernel/mm/hugepages/hugepages-{size_kib}kB\n\n\
+         [Mount]\nWhat=hugetlbfs\nWhere=/dev/hugepages-{size}\nType=hugetlbfs\n\
+         Options=pagesize={size},mode=0770,nosuid,nodev\n\n\
+         [Install]\nWantedBy=multi-user.target\n"
+    );
+    let file = Change::File { path: format!("etc/systemd/system/{unit}"), content };
+    vec![file, Change::Unit { unit, state: UnitState::Enabled }]
 }
 
 /// The same change to another value; none where that makes no sense.

@@ -49,6 +49,7 @@ impl Draft<'_> {
         if lasting.is_empty() {
             return;
         }
+        self.find_later_sysctls(&lasting);
         let change =
             Change::File { path: SYSCTL_FILE.to_owned(), content: self.sysctl_file(&lasting) };
         self.chosen.push(Chosen {
@@ -59,6 +60,33 @@ impl Draft<'_> {
             is_bad: false,
             why: "what is set now is set again at every boot".to_owned(),
         });
+    }
+
+    /// Says which other file sets one of them at boot after ours: files are read in the order of their names, whatever
+    /// directory they are in (sysctl.d(5)).
+    fn find_later_sysctls(&mut self, lasting: &[(String, String)]) {
+        let ours = SYSCTL_FILE.rsplit('/').next().unwrap_or_default();
+        for dir in ["etc/sysctl.d", "run/sysctl.d", "usr/local/lib/sysctl.d", "usr/lib/sysctl.d"] {
+            for name in self.source.names(dir).into_value().unwrap_or_default() {
+                if !name.ends_with(".conf") || name.as_str() <= ours {
+                    continue;
+                }
+                let text = self.source.text(&format!("{dir}/{name}")).into_value();
+                for line in text.unwrap_or_default().lines() {
+                    let Some((key, value)) = line.split_once('=') else { continue };
+                    let path = sysctl_path(key.trim().trim_start_matches('-'));
+                    let known = lasting.iter().find(|(known, _)| sysctl_path(known) == path);
+                    if let Some((known, wanted)) = known
+                        && !Form::of_sysctl(known).is_same(value, wanted)
+                    {
+                        self.notes.push(format!(
+                            "/{dir}/{name} sets {known} to {} at boot, after our file: take that line out",
+                            value.trim()
+                        ));
+                    }
+                }
+            }
+        }
     }
 
     /// Our file of sysctls with these lines; what is in it already stays.

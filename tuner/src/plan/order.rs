@@ -1,6 +1,6 @@
 //! Steps in the order in which they are taken: least harm first.
 
-use super::{Blast, Chosen, Draft, Scope, Step};
+use super::{Blast, Chosen, Draft, Scope, Step, told};
 use crate::{
     Fact, Intent,
     change::{Change, UnitState},
@@ -12,7 +12,7 @@ impl Draft<'_> {
     pub(super) fn order(&mut self) -> Vec<Step> {
         let mut steps = Vec::new();
         for chosen in std::mem::take(&mut self.chosen) {
-            let from = chosen.change.current(self.source);
+            let from = told::now(&chosen.change, self.facts, chosen.change.current(self.source));
             if chosen.change.is_done(&from) {
                 continue;
             }

@@ -194,6 +194,79 @@ fn a_sysctl_is_a_write_and_a_line_in_our_file_which_keeps_its_others() {
 }
 
 #[test]
+fn a_file_that_wins_at_boot_is_named() {
+    let fake = Fake::new();
+    fake.file("proc/sys/vm/swappiness", "60\n");
+    fake.file("etc/sysctl.d/99-sysctl.conf", "#vm.swappiness=1\n-vm/swappiness = 60\nvm.other=1\n");
+    fake.file("usr/lib/sysctl.d/10-first.conf", "vm.swappiness=60\n");
+    fake.file("usr/lib/sysctl.d/95-same.conf", "vm.swappiness = 01\n");
+
+    let plan = fake.plan(&[warn("MEM-14", sysctl("vm.swappiness", "1"))]);
+
+    assert_eq!(
+        plan.notes,
+        [
+            "/etc/sysctl.d/99-sysctl.conf sets vm.swappiness to 60 at boot, after our file: take that line out"
+        ]
+    );
+}
+
+#[test]
+fn a_mount_for_others_is_made_when_it_is_asked_for() {
+    let mut fake = Fake::new().with("MEM-05", Wish::Apply);
+    fake.config.push_str("[memory]\nhuge = \"1G\"\n");
+
+    let plan = fake.plan(&[finding("MEM-05", Verdict::Good, Vec::new())]);
+
+    assert_eq!(
+        targets(&plan),
+        ["/etc/systemd/system/dev-hugepages\\x2d1G.mount", "dev-hugepages\\x2d1G.mount"]
+    );
+    let Change::File { content, .. } = &plan.steps[0].change else { panic!("{plan:#?}") };
+    let dir = tempfile::tempdir().unwrap();
+    let unit = dir.path().join("dev-hugepages\\x2d1G.mount");
+    fs::write(&unit, content).unwrap();
+    match Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&unit).output() {
+        Ok(output) => {
+            let talk = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success() && !talk.contains("x2d1G"), "{talk}");
+        }
+        Err(error) => {
+            eprintln!(
+                "SKIPPED: a_mount_for_others_is_made_when_it_is_asked_for: systemd-analyze: {error}"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_ethtool_and_systemd_said_is_what_was_there() {
+    let fake = Fake::new();
+    let answer = |name: &str, text: &str| {
+        fake.file(&format!("{}/{name}.json", crate::source::ASKED), text);
+    };
+    answer(
+        "ethtool/ens1f0np0/rings",
+        r#"{"is": {"rx": {"now": 512, "max": 8160}, "tx": {"now": 4096, "max": 8160}}}"#,
+    );
+    let rings = |rx, tx| Change::Ethtool {
+        interface: "ens1f0np0".into(),
+        setting: EthtoolSetting::Rings { rx, tx },
+    };
+
+    let plan = fake.plan(&[warn("NIC-01", rings(Some(4096), Some(4096)))]);
+    assert_eq!(plan.steps[0].from, Fact::Is("rx 512 tx 4096".to_owned()));
+    assert_eq!(plan.steps[0].to, "rx 4096 tx 4096");
+    assert!(fake.plan(&[warn("NIC-01", rings(None, Some(4096)))]).is_empty());
+    // What nobody was asked is asked when the plan is applied.
+    let pause = Change::Ethtool {
+        interface: "ens1f0np0".into(),
+        setting: EthtoolSetting::Pause { rx: false, tx: false },
+    };
+    assert!(fake.plan(&[warn("NIC-03", pause)]).steps[0].from.is_unknown());
+}
+
+#[test]
 fn what_is_already_so_is_no_step() {
     let fake = Fake::new();
     fake.file("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");

@@ -253,7 +253,7 @@ fn a_kernel_parameter_goes_where_this_machine_keeps_it() {
         debian.run_ok(&change.shell_below(debian.root()));
         assert_eq!(debian.called(), ["update-grub"]);
     }
-    assert_eq!(debian.grub_variable("GRUB_CMDLINE_LINUX_DEFAULT"), "quiet nosmt nohz_full=2-7");
+    assert_eq!(debian.grub_variable("GRUB_CMDLINE_LINUX_DEFAULT"), "nohz_full=2-7 nosmt quiet");
     assert_eq!(debian.grub_variable("GRUB_CMDLINE_LINUX"), "");
 
     let rhel = Fake::new();
