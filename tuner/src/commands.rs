@@ -209,12 +209,14 @@ impl Session<'_> {
         Ok(intent.guarding(facts, &guard::Session::read(source, connection)))
     }
 
-    /// Looks at the machine and runs every check.
-    pub(crate) fn look(&self) -> Result<Look, Failure> {
+    /// Looks at the machine, watches it if that is asked for, and runs every check.
+    pub(crate) fn look(&mut self, measure: Measure) -> Result<Look, Failure> {
         let source = self.source()?;
         let facts = Facts::read(&source);
         let intent = self.intent(&source, &facts)?;
-        let findings = checks::run(&checks::Context::new(&facts, &intent));
+        let measured = self.measured(measure, &source, &intent)?;
+        let context = checks::Context::new(&facts, &intent).with_measured(measured.as_ref());
+        let findings = checks::run(&context);
         Ok(Look { intent, findings })
     }
 

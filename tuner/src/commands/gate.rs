@@ -32,6 +32,8 @@ pub(super) struct Args {
     /// What `analyze --json` said before: only what got worse counts.
     #[arg(long, value_name = "FILE")]
     baseline: Option<PathBuf>,
+    #[command(flatten)]
+    measure: super::Measure,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
@@ -52,7 +54,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         None => None,
     };
     let rules = Rules { is_strict: args.strict, only, waivers, baseline };
-    let report = session.look()?.report();
+    let report = session.look(args.measure)?.report();
     let judgement = gate::judge(&report, &rules, Zoned::now().date());
     let exit = judgement.summary.exit;
     if args.json {

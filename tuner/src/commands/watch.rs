@@ -54,7 +54,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
 
 fn once(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
     let before = last_state(&args.state)?;
-    let report = session.look()?.report();
+    let report = session.look(super::Measure::default())?.report();
     if let Some(file) = &args.textfile {
         let mut text = Vec::new();
         report::prometheus::write(&report, &mut text)?;
