@@ -14,6 +14,7 @@ use config::{CpuId, CpuSet, Wish};
 use super::{Chosen, Draft, invariants};
 use crate::{
     Risk,
+    boot::{self, Arguments},
     change::{BootValue, Change, PARTITION},
 };
 
@@ -94,7 +95,23 @@ impl Draft<'_> {
         let cpus = self.facts.machine.value().map_or(&[][..], |machine| &machine.cpus);
         let siblings = cpus.iter().filter(|cpu| workers.contains(cpu.id));
         let all = siblings.fold(workers.clone(), |all, cpu| all.union(&cpu.siblings));
-        all.difference(housekeeping)
+        // A thread that was taken offline is no sibling any more; what the next boot isolates stays so.
+        all.union(&self.isolated_next()).difference(housekeeping)
+    }
+
+    /// The CPUs that the next boot isolates as things are.
+    fn isolated_next(&self) -> CpuSet {
+        let mut next = Arguments::from_line(&self.base_line());
+        let ours = self.source.text(boot::grub::DROP_IN).into_value().unwrap_or_default();
+        next.merge(&boot::grub::read(&ours));
+        let mut all = CpuSet::new();
+        for key in ["isolcpus", "nohz_full"] {
+            let Some(BootValue::Is(value)) = next.get(key) else { continue };
+            let list = value.trim_start_matches(|c: char| !c.is_ascii_digit());
+            all = all.union(&list.parse().unwrap_or_default());
+        }
+        let cpus = self.facts.machine.value().map_or(&[][..], |machine| &machine.cpus);
+        all.intersection(&cpus.iter().map(|cpu| cpu.id).collect())
     }
 
     /// The scheduler's domains: a partition, or `isolcpus=domain`.

@@ -171,7 +171,7 @@ impl Draft<'_> {
     }
 
     /// What the next boot starts the kernel with, as far as it is known.
-    fn base_line(&self) -> String {
+    pub(super) fn base_line(&self) -> String {
         let boot = &self.facts.boot;
         let next = boot.next.value().map(|entry| entry.line.clone());
         next.or_else(|| boot.line.value().cloned()).unwrap_or_default()

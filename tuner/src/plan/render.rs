@@ -95,8 +95,12 @@ fn left_out(plan: &Plan) -> Vec<(&str, String, String)> {
 /// What `out` answers.
 pub fn table(plan: &Plan, out: &mut dyn Write) -> io::Result<()> {
     let reboot = if plan.needs_reboot() { ", a reboot" } else { "" };
-    let steps = plan.steps.len();
-    writeln!(out, "Plan ({}): {steps} steps{reboot}", plan.profile.name())?;
+    let steps = match plan.steps.len() {
+        0 => "nothing to do".to_owned(),
+        1 => "1 step".to_owned(),
+        steps => format!("{steps} steps"),
+    };
+    writeln!(out, "Plan ({}): {steps}{reboot}", plan.profile.name())?;
     let mut blast: Option<Blast> = None;
     for (index, step) in plan.steps.iter().enumerate() {
         if blast != Some(step.blast) {

@@ -490,6 +490,24 @@ fn the_arguments_that_isolate_are_one_consistent_set() {
 }
 
 #[test]
+fn a_thread_that_was_taken_offline_stays_isolated() {
+    let fake = Fake::new();
+    let findings = [warn("ISO-03", boot("nohz_full", "1-3"))];
+    fake.file(grub::DROP_IN, &grub::drop_in(&Arguments::from_line("nohz_full=1-3,9-11"), false));
+    for (cpu, sibling) in [("1", "cpu9"), ("2", "cpu10"), ("3", "cpu11")] {
+        fake.file(&format!("sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"), cpu);
+        fake.file(&format!("sys/devices/system/cpu/{sibling}/online"), "0\n");
+    }
+    fake.file("sys/devices/system/cpu/online", "0-8,12-15\n");
+
+    assert!(fake.plan(&findings).is_empty());
+
+    // Everybody else has some of them now: these go.
+    fake.file(grub::DROP_IN, &grub::drop_in(&Arguments::from_line("nohz_full=1-4,9-11"), false));
+    assert_eq!(words(&fake.plan(&findings)), ["nohz_full=1-3,9-11"]);
+}
+
+#[test]
 fn rcu_offload_stays_where_the_tick_does() {
     let fake = Fake::new();
 
