@@ -25,6 +25,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
+pub use statistics;
+
 pub mod cli;
 pub mod core_time;
 pub mod exit;
@@ -35,4 +37,3 @@ pub mod peer;
 pub mod probe;
 pub mod program;
 pub mod say;
-pub mod statistics;

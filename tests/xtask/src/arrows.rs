@@ -15,6 +15,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("api", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
     ("distribution", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring", "config"]),
     ("ctl", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
+    ("statistics", &["config", "dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
     ("noise", &["dpdk", "dpdk-sys", "pipeline", "ring", "tuner"]),
     ("tuner", &["dpdk", "dpdk-sys", "pipeline", "ring"]),
     ("barewire-lab", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),

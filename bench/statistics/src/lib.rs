@@ -2,6 +2,14 @@
 //!
 //! Ratios are compared as logarithms, so that "a is 5 % faster than b" and "b is 5 % slower than a" are one statement.
 //! Trials of one block share the machine's mood, those of different blocks do not; so blocks are what is resampled.
+//!
+//! ```
+//! // The logarithms of five ratios, one for each block.
+//! let mut random = fastrand::Rng::with_seed(1);
+//! let ratio = statistics::bootstrap(&[0.051, 0.048, 0.055, 0.049, 0.052], &mut random).unwrap().exp();
+//! assert!(ratio.low > 1.04 && ratio.high < 1.06);
+//! ```
+#![forbid(unsafe_code)]
 
 use serde::Serialize;
 
