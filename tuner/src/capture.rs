@@ -129,8 +129,9 @@ impl Capture {
             }
             capture.folders.insert(folder);
         }
-        // What turned out to be a folder is not an empty file.
-        capture.files.retain(|place, _| !inner.contains(place));
+        // What turned out to be a folder, an empty one too, is not an empty file.
+        let Self { files, folders, .. } = &mut capture;
+        files.retain(|place, _| !inner.contains(place) && !folders.contains(place));
         capture
     }
 
@@ -391,6 +392,8 @@ mod tests {
             format!("{:?}", root.exists("sys/class/net/eth0")),
             format!("{:?}", root.exists("sys/class/net/eth1")),
             format!("{:?}", root.text("sys/class/net/eth0/speed").ok()),
+            format!("{:?}", root.names("sys/drivers").ok()),
+            format!("{:?}", root.names("sys/drivers/ice").ok()),
         ]
     }
 
