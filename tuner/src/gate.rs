@@ -199,8 +199,12 @@ pub fn judge(report: &Report, rules: &Rules, today: Date) -> Judgement {
     };
     let (bad, unknown, warn) =
         (closes(Verdict::Bad), closes(Verdict::Unknown), closes(Verdict::Warn));
+    // Of checks that were named, one that does not apply (or was not measured) approves nothing.
+    let says_nothing = |entry: &&Entry| entry.verdict == Verdict::NotApplicable;
     let (exit, exit_reason) = if entries.is_empty() {
         (Exit::Unknown, "no check was judged".to_owned())
+    } else if !rules.only.is_empty() && entries.iter().all(says_nothing) {
+        (Exit::Unknown, "none of the named checks applies, or was measured".to_owned())
     } else if bad > 0 {
         (Exit::Bad, format!("{bad} checks are bad"))
     } else if unknown > 0 {
@@ -371,6 +375,7 @@ mod tests {
 
         assert_eq!(exit(&[("A-01", Verdict::Good), ("B-01", Verdict::Bad)], &rules), 0);
         assert_eq!(exit(&[("B-01", Verdict::Bad)], &rules), 30);
+        assert_eq!(exit(&[("A-01", Verdict::NotApplicable)], &rules), 30);
     }
 
     #[test]

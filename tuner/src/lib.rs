@@ -42,6 +42,7 @@ pub mod guard;
 pub mod hands;
 mod intent;
 pub mod journal;
+pub mod keep;
 pub mod knob;
 pub mod measured;
 pub mod measurement;

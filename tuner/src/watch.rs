@@ -148,11 +148,11 @@ mod tests {
     use super::*;
     use crate::{Facts, Intent, Source, checks};
 
-    fn report(nmi_watchdog: &str) -> Report {
+    fn report(chosen: &str) -> Report {
         let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("proc/sys/kernel");
+        let folder = dir.path().join("sys/kernel/mm/transparent_hugepage");
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("nmi_watchdog"), nmi_watchdog).unwrap();
+        std::fs::write(folder.join("enabled"), chosen).unwrap();
         let facts = Facts::read(&Source::at(dir.path()).unwrap());
         let intent = Intent::without_config(&facts).unwrap();
         Report::new(&checks::run(&checks::Context::new(&facts, &intent)), &intent)
@@ -160,12 +160,12 @@ mod tests {
 
     #[test]
     fn a_knob_that_came_back_is_one_event_and_then_none() {
-        let (good, bad) = (report("0"), report("1"));
+        let (good, bad) = (report("always madvise [never]"), report("[always] madvise never"));
 
         let events = transitions(&State::of(&good), &bad);
 
         let [event] = events.as_slice() else { panic!("{events:?}") };
-        assert_eq!((&*event.id, event.from, event.to), ("WD-01", Verdict::Good, Verdict::Bad));
+        assert_eq!((&*event.id, event.from, event.to), ("MEM-08", Verdict::Good, Verdict::Bad));
         assert_eq!(event.severity, Severity::Error);
         assert_eq!(transitions(&State::of(&bad), &bad), []);
         assert_eq!(transitions(&State::of(&bad), &good)[0].severity, Severity::Notice);

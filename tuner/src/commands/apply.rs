@@ -1,5 +1,7 @@
 //! `barewire-tune apply`
 
+mod keep;
+
 use std::{fs, io::Read as _, path::PathBuf, time::Duration};
 
 use super::{
@@ -46,6 +48,8 @@ pub(super) struct Args {
     /// Make kernel arguments last without a boot that shows that the machine comes up with them.
     #[arg(long)]
     without_trial_boot: bool,
+    #[command(flatten)]
+    keep: keep::Keep,
     /// Say what would be written, and write nothing.
     #[arg(long)]
     dry_run: bool,
@@ -73,6 +77,9 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     let hands: &dyn Hands = &hands;
     if args.boot {
         return again(args, hands, session);
+    }
+    if args.keep.keep_what_helps {
+        return keep::run(args, hands, session);
     }
     let plan = match &args.plan {
         Some(file) => read(file)?,
@@ -212,6 +219,20 @@ fn carry_out(
             Ok(exit)
         }
         Err(error) => Err(failed(&entry, error).into()),
+    }
+}
+
+/// Does what an entry says, and tells nobody; or says how that ended.
+fn carry(hands: &dyn Hands, journal: &Journal, entry: &mut Entry) -> Result<(), (Exit, String)> {
+    match executor::apply(hands, journal, entry, &mut |_| {}) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            let exit = match &error {
+                ApplyError::NotBegun(_) | ApplyError::Undone(_) => Exit::RolledBack,
+                ApplyError::Left { .. } => Exit::Incomplete,
+            };
+            Err((exit, executor::chain(&error)))
+        }
     }
 }
 
