@@ -1,6 +1,22 @@
-//! Boot: what is configured, what took effect, and how to get back.
+//! What was booted, what will be, and how to come back.
+
+mod line;
+mod menu;
+mod system;
 
 use super::Check;
 
-/// Boot: what is configured, what took effect, and how to get back.
-pub(super) const CHECKS: &[Check] = &[];
+/// What was booted, what will be, and how to come back.
+pub(super) const CHECKS: &[Check] = &[
+    line::PENDING,
+    menu::LOADER,
+    menu::OVERWRITTEN,
+    line::LENGTH,
+    menu::FALLBACK,
+    line::DUPLICATES,
+    system::KERNEL,
+    system::VIRTUAL,
+];
+
+#[cfg(test)]
+mod tests;
