@@ -11,7 +11,8 @@
 //!  hwloc ────────┘
 //!       ─► pci, net, hugepages, irq, cmdline: what each says, as types
 //!  ethtool, route: what the kernel says over netlink
-//!  clock, thread: the calling thread's own system calls
+//!  clock, thread, namespace: the calling thread's own system calls
+//!  packet: frames in and out of an interface
 //! ```
 //!
 //! It only reads. What changes the machine (but for the calling thread itself, and what [`ethtool`] can set) is the
@@ -38,9 +39,11 @@ pub mod hwloc;
 pub mod irq;
 mod known;
 pub mod log;
+pub mod namespace;
 pub mod net;
 mod netlink;
 pub mod numa;
+pub mod packet;
 pub mod pci;
 mod root;
 pub mod route;

@@ -8,7 +8,7 @@ use std::{
     thread,
 };
 
-use linux::{ethtool, route};
+use linux::{ethtool, packet::PacketSocket, route};
 
 /// Runs something in a new network namespace, on a thread that ends with it; says so where that is not allowed.
 fn in_namespace(test: &str, body: impl FnOnce() + Send) {
@@ -249,4 +249,65 @@ fn an_interface_of_another_namespace_is_not_here() {
             ethtool::EthtoolError::NoInterface { .. }
         ));
     });
+}
+
+#[test]
+fn a_packet_socket_carries_whole_frames_and_does_not_see_its_own() {
+    in_namespace("a_packet_socket_carries_whole_frames_and_does_not_see_its_own", || {
+        ip("link add name north type veth peer name south");
+        ip("link set north up");
+        ip("link set south up");
+        let [north, south] =
+            ["north", "south"].map(|name| PacketSocket::open(name, 1 << 20).unwrap());
+        // Not what the kernel itself says when a link comes up.
+        let mut frame = vec![0xb7_u8; 60];
+        frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+        let next = |socket: &PacketSocket| {
+            let mut into = [0; 2048];
+            loop {
+                let length = socket.receive(&mut into).unwrap()?;
+                if into[12..14] == [0x88, 0xb5] {
+                    return Some(into[..length].to_vec());
+                }
+            }
+        };
+
+        assert!(north.send(&frame).unwrap());
+
+        assert_eq!(next(&south), Some(frame.clone()));
+        assert_eq!(next(&south), None);
+        assert_eq!(next(&north), None);
+        let statistics = south.statistics().unwrap();
+        assert!(statistics.frames >= 1 && statistics.dropped == 0, "{statistics:?}");
+    });
+}
+
+#[test]
+fn frames_that_nobody_took_are_counted_as_dropped() {
+    in_namespace("frames_that_nobody_took_are_counted_as_dropped", || {
+        ip("link add name north type veth peer name south");
+        ip("link set north up");
+        ip("link set south up");
+        let north = PacketSocket::open("north", 1 << 20).unwrap();
+        let south = PacketSocket::open("south", 4096).unwrap();
+        for _ in 0..1000 {
+            assert!(north.send(&[0xff; 60]).unwrap());
+        }
+
+        let statistics = south.statistics().unwrap();
+
+        assert!(statistics.dropped > 0 && statistics.frames >= 1000, "{statistics:?}");
+        let gone = PacketSocket::open("east", 4096).unwrap_err();
+        assert_eq!(gone.raw_os_error(), Some(libc::ENODEV));
+    });
+}
+
+#[test]
+fn a_process_with_several_threads_does_not_leave_by_half() {
+    // The test harness runs each test on a thread beside the main one.
+    let root = linux::Root::system().unwrap();
+
+    let refused = linux::namespace::leave_network_and_mounts(&root);
+
+    assert!(matches!(refused, Err(linux::namespace::LeaveError::Threads { .. })), "{refused:?}");
 }

@@ -1,0 +1,41 @@
+//! Leaving the machine's network and mounts for own ones, which vanish with the process.
+//!
+//! # Safety
+//! `unshare(2)` moves the calling thread only; here it is called when there is no other.
+
+use std::io;
+
+use crate::{ReadError, Root};
+
+/// Why the process is still where it was.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaveError {
+    /// Only the calling thread would leave, and the others would stay.
+    #[error("{threads} threads run already, and only one may")]
+    Threads {
+        /// How many there are.
+        threads: usize,
+    },
+    /// They could not be counted.
+    #[error("the threads of this process can not be counted")]
+    Count(#[from] ReadError),
+    /// The kernel refused.
+    #[error("no namespaces of our own (root may have them)")]
+    Refused(#[source] io::Error),
+}
+
+/// Takes this process into a new, empty network namespace and a copy of its mounts. What is mounted from then on is not
+/// seen outside once propagation is set to private. Threads and programs that are started later are in there, too.
+///
+/// # Errors
+/// [`LeaveError`]
+pub fn leave_network_and_mounts(root: &Root) -> Result<(), LeaveError> {
+    let threads = root.names("proc/self/task")?.len();
+    if threads != 1 {
+        return Err(LeaveError::Threads { threads });
+    }
+    // SAFETY: no memory is touched, and no other thread of this process exists (counted above) that would stay behind
+    // and share what it should not.
+    let result = unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS) };
+    if result == 0 { Ok(()) } else { Err(LeaveError::Refused(io::Error::last_os_error())) }
+}
