@@ -33,6 +33,15 @@ const PACKAGES: &[(&str, &str)] = &[
     ("iperf3", "a real TCP transfer for the demo and the scenarios"),
 ];
 
+/// What only tests need besides: the real consumers of what the tuner writes, and something that kills at a system call.
+const TEST_PACKAGES: &[(&str, &str)] = &[
+    ("strace", "kills the tuner at each of its writes"),
+    ("grub-common", "grub-script-check reads the menu entries that the tuner writes"),
+    ("systemd", "systemd-analyze reads the units"),
+    ("udev", "udevadm reads the rules"),
+    ("procps", "sysctl reads the drop-in"),
+];
+
 /// What the virtual lab needs besides. Its emulator comes with its images, into the cache.
 const LAB_PACKAGES: &[(&str, &str)] = &[
     ("mmdebstrap", "unpacks the Debian that the lab boots"),
@@ -57,7 +66,7 @@ pub(crate) fn programs(interrupt: &Interrupt) -> Result<(), Failure> {
 /// Installs what is missing to build, run and test.
 pub(crate) fn run(interrupt: &Interrupt) -> Result<(), Failure> {
     let begun = Instant::now();
-    packages(PACKAGES, interrupt).map_err(lacking)?;
+    packages(&[PACKAGES, TEST_PACKAGES].concat(), interrupt).map_err(lacking)?;
     nextest(interrupt).map_err(lacking)?;
     say::done("set-up", begun.elapsed());
     Ok(())
