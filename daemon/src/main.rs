@@ -23,6 +23,7 @@ mod logging;
 mod plan;
 mod reload;
 mod runtime;
+mod rx_clock;
 mod state;
 mod worker;
 

@@ -179,6 +179,8 @@ pub struct PortPlan {
     pub mtu: u16,
     /// Receive frames for any destination.
     pub promiscuous: bool,
+    /// Use the device's receive stamps, if it makes any.
+    pub rx_timestamps: bool,
     /// Index of its pool.
     pub pool: usize,
 }
@@ -277,6 +279,7 @@ impl Plan {
                 tx_ring: set(port.tx_ring),
                 mtu: port.mtu,
                 promiscuous: port.promiscuous,
+                rx_timestamps: config.latency.hardware_timestamps,
                 pool: pool_of_port[at],
             })
             .collect();

@@ -19,7 +19,7 @@ use dpdk::PortObserver;
 use linux::clock::TickRate;
 use pipeline::{CountersReader, StageCounterSet, histogram, stalls::StallReader};
 
-use crate::plan::Role;
+use crate::{plan::Role, rx_clock::RxStamps};
 
 pub use driver::{DriverCounts, DriverLedger};
 pub use past::{Past, added};
@@ -81,8 +81,10 @@ pub struct WorkerView {
 pub struct LatencyView {
     /// From the poll that returned the frame to the transmit burst that took it.
     pub residence: histogram::Reader,
-    /// From the last poll at which it can not have been waiting.
+    /// From the last poll at which it can not have been waiting, or from the device's stamp.
     pub bound: histogram::Reader,
+    /// Frames whose bound begins at the device's stamp.
+    pub stamped: Arc<AtomicU64>,
 }
 
 /// One port.
@@ -100,6 +102,10 @@ pub struct PortView<'eal> {
     pub node: Option<u32>,
     /// The driver's statistics and link.
     pub observer: PortObserver<'eal>,
+    /// The device stamps frames that it receives.
+    pub is_stamping: bool,
+    /// Where the bound of its frames begins.
+    pub stamps: RxStamps,
     /// What the driver's statistics mean, since it may have been started again.
     pub ledger: DriverLedger,
 }

@@ -40,7 +40,9 @@ pub use counters::{
     Balance, Counters, Drops, PortCounters, Ports, StageCounters, Stages, WorkerCounters,
 };
 pub use lifecycle::{LogLevel, Problem, Reload, ReloadRequest, Restart, Stopping};
-pub use measure::{Distribution, Latency, LatencyOf, Percentile, RingGauge, Stall, Stalls};
+pub use measure::{
+    Distribution, Latency, LatencyOf, Percentile, RingGauge, RxStamps, Stall, Stalls,
+};
 pub use plan::{CpuRole, Plan, PlanPool, PlanPort, PlanQueue, PlanRing, PlanWorker};
 pub use status::{PortState, State, Status, WorkerState};
 

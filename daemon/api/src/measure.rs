@@ -12,6 +12,22 @@ pub struct Latency {
     pub entries: Vec<LatencyOf>,
     /// The rings between workers; none in run-to-completion.
     pub rings: Vec<RingGauge>,
+    /// For each port, where the bound of its frames begins.
+    #[serde(default)]
+    pub stamps: Vec<RxStamps>,
+}
+
+/// Where the bound of frames from a port begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RxStamps {
+    /// The port.
+    pub port: String,
+    /// `hardware`: at the device's own stamp. `poll`: at the last poll at which the frame was not there.
+    pub from: String,
+    /// How wrong a stamp of the device's may be in terms of the worker's clock, in nanoseconds.
+    pub error_ns: Option<u64>,
+    /// Why not at the device's stamps.
+    pub reason: Option<String>,
 }
 
 /// The distributions of one worker and egress port.
@@ -26,8 +42,12 @@ pub struct LatencyOf {
     /// From the last poll at which the frame can not have been waiting to the transmit burst that took it: the
     /// longest that the frame can have been here.
     pub bound: Distribution,
-    /// Where `bound` begins: `poll`, or `hardware` where the NIC stamps frames.
+    /// Where `bound` begins: `poll`, `hardware` where the NIC stamps frames, or `mixed`; [`Latency::stamps`] says more.
     pub bound_from: String,
+    /// Frames among them whose bound begins at the NIC's stamp: all (`hardware`), none (`poll`), or some (`mixed`), as
+    /// stamps that can not be right are not used, and those from before the NIC's clock was known.
+    #[serde(default)]
+    pub bound_stamped: u64,
 }
 
 /// A distribution of nanoseconds.

@@ -269,6 +269,9 @@ fn between(earlier: &Latency, later: Latency) -> Result<Latency, Failure> {
         Ok(LatencyOf {
             residence: subtract(Metric::Residence, before, &now)?,
             bound: subtract(Metric::Bound, before, &now)?,
+            bound_stamped: now
+                .bound_stamped
+                .saturating_sub(before.map_or(0, |before| before.bound_stamped)),
             ..now
         })
     });

@@ -1,11 +1,17 @@
 //! `/v1/latency`
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::Ordering::Relaxed,
+    time::{Duration, Instant},
+};
 
 use pipeline::histogram::{Confidence, ExportError, Snapshot};
 
 use super::{at_ns, mean_ns};
-use crate::state::{LatencyView, RingView, State};
+use crate::{
+    rx_clock::Source,
+    state::{LatencyView, PortView, RingView, State},
+};
 
 /// What is told of a distribution, where the sample supports it.
 const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 99.999];
@@ -18,6 +24,8 @@ const RATE_SPAN: Duration = Duration::from_secs(1);
 struct Pair {
     residence: Snapshot,
     bound: Snapshot,
+    /// Frames whose bound begins at a device's stamp.
+    stamped: u64,
 }
 
 /// `GET /v1/latency`
@@ -30,7 +38,11 @@ pub(crate) fn latency(state: &State<'_>) -> Result<api::Latency, ExportError> {
     for number in 0..state.workers.len().max(state.past.workers.len()) {
         for ((at, port), sum) in state.config.ports.iter().enumerate().zip(&mut of_ports) {
             let Some(view) = view(state, number, at, &port.name) else { continue };
-            let pair = Pair { residence: view.residence.snapshot(), bound: view.bound.snapshot() };
+            let (residence, bound) = (view.residence.snapshot(), view.bound.snapshot());
+            // Read last: the worker counts a bound before its stamp, so none of those above is left out.
+            let stamped = view.stamped.load(Relaxed).min(bound.count());
+            let pair = Pair { residence, bound, stamped };
+            sum.stamped += stamped;
             sum.residence.merge(&pair.residence);
             sum.bound.merge(&pair.bound);
             entries.extend(entry(state, Some(number), &port.name, &pair)?);
@@ -40,7 +52,8 @@ pub(crate) fn latency(state: &State<'_>) -> Result<api::Latency, ExportError> {
         entries.extend(entry(state, None, &port.name, sum)?);
     }
     let rings = state.rings.iter().map(gauge).collect();
-    Ok(api::Latency { schema: api::SCHEMA, at_ns: at_ns(state), entries, rings })
+    let stamps = state.ports.iter().map(rx_stamps).collect();
+    Ok(api::Latency { schema: api::SCHEMA, at_ns: at_ns(state), entries, rings, stamps })
 }
 
 /// Of a worker of now, which goes on from those of its number before, or of the last of that number.
@@ -66,8 +79,25 @@ fn entry(
         port: port.to_owned(),
         residence: distribution(state, &pair.residence)?,
         bound: distribution(state, &pair.bound)?,
-        bound_from: "poll".to_owned(),
+        bound_from: bound_from(pair).to_owned(),
+        bound_stamped: pair.stamped,
     }))
+}
+
+fn bound_from(pair: &Pair) -> &'static str {
+    match pair.stamped {
+        0 => "poll",
+        stamped if stamped == pair.bound.count() => "hardware",
+        _ => "mixed",
+    }
+}
+
+fn rx_stamps(port: &PortView<'_>) -> api::RxStamps {
+    let (from, error_ns, reason) = match port.stamps.source() {
+        Source::Poll { why } => ("poll", None, Some(why)),
+        Source::Hardware { error_ns } => ("hardware", Some(error_ns), None),
+    };
+    api::RxStamps { port: port.name.clone(), from: from.to_owned(), error_ns, reason }
 }
 
 fn distribution(state: &State<'_>, ticks: &Snapshot) -> Result<api::Distribution, ExportError> {

@@ -53,7 +53,8 @@ fn daemon(roles: &[Role]) -> (State<'static>, Vec<Hands>) {
             let ((residence, of_residence), (bound, of_bound)) =
                 (histogram::new(), histogram::new());
             recorders.push((residence, bound));
-            latency.push(LatencyView { residence: of_residence, bound: of_bound });
+            let stamped = Arc::default();
+            latency.push(LatencyView { residence: of_residence, bound: of_bound, stamped });
         }
         let stages = StageCounterSet::default();
         workers.push(WorkerView {

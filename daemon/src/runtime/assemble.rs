@@ -11,7 +11,7 @@ use super::{RunError, ring_view, worker_view};
 use crate::{
     plan::{Plan, Role},
     state::{PortView, State},
-    worker::{self, Meter, Orders, Packet, Program, RxPort, TxPort, Work, Worker},
+    worker::{self, Hardware, Meter, Orders, Packet, Program, RxPort, TxPort, Work, Worker},
 };
 
 /// A worker, and the way to tell it something.
@@ -63,13 +63,14 @@ struct Ends<'eal> {
 }
 
 /// Makes all workers, which go on from those that have ended. Their views go into the state. `since` says for each port
-/// from when on frames may have been waiting in it.
+/// from when on frames may have been waiting in it, and `hardware` how its device stamps them, if it does.
 pub(super) fn workers<'port, 'eal: 'port>(
     plan: &Plan,
     state: &mut State<'eal>,
     ports: impl Iterator<Item = &'port mut Port<'eal, Started>>,
     since: &[u64],
     stamps: Stamps<'eal>,
+    hardware: &[Option<Hardware<'eal>>],
 ) -> Result<Vec<Made<'port, 'eal>>, RunError> {
     let mut rx: Vec<Vec<Option<RxQueue<'port, 'eal>>>> = Vec::new();
     let mut tx: Vec<Vec<Option<TxQueue<'port, 'eal>>>> = Vec::new();
@@ -113,7 +114,8 @@ pub(super) fn workers<'port, 'eal: 'port>(
         let receives = (planned.rx.iter())
             .filter_map(|queue| {
                 let taken = rx[queue.port][usize::from(queue.queue)].take()?;
-                Some(RxPort { queue: taken, port: queue.port, bound: since[queue.port] })
+                let (port, bound) = (queue.port, since[queue.port]);
+                Some(RxPort { queue: taken, port, bound, hardware: hardware[port].clone() })
             })
             .collect();
         let worker = Worker {

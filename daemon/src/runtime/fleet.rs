@@ -17,6 +17,7 @@ use super::{RunError, pools::Pools};
 use crate::{
     facts::DeviceLimits,
     plan::Plan,
+    rx_clock::RxStamps,
     state::{DriverLedger, PortView},
 };
 
@@ -126,6 +127,8 @@ impl<'eal> Fleet<'eal> {
                 mac: held.info.mac,
                 node: planned.node.map(|node| node.0),
                 observer: held.observer()?,
+                stamps: RxStamps::new(held.why_unstamped()),
+                is_stamping: held.why_unstamped().is_none(),
                 ledger: self.ledgers.get(&planned.name).cloned().unwrap_or_default(),
             })
         });

@@ -2,12 +2,13 @@
 
 use std::{
     collections::VecDeque,
+    sync::mpsc,
     thread,
     time::{Duration, Instant},
 };
 
 use config::Config;
-use dpdk::{Port, Started};
+use dpdk::{Port, PortObserver, RxTimestamps, Started};
 use sd_notify::NotifyState;
 
 use super::{
@@ -17,7 +18,13 @@ use super::{
     restart::{Pending, Reply},
     serve,
 };
-use crate::{exit::Exit, plan::Plan, state::State, worker::Orders};
+use crate::{
+    exit::Exit,
+    plan::Plan,
+    rx_clock::Keeper,
+    state::State,
+    worker::{Hardware, Orders},
+};
 
 /// How long every worker may take to its first turn.
 const FIRST_TURN: Duration = Duration::from_secs(5);
@@ -82,8 +89,15 @@ pub(super) fn run<'p, 'eal: 'p>(
     logging: &mut crate::logging::Logging,
     begun: &mut Begun<'_>,
 ) -> Result<(End<'eal>, Drained), RunError> {
-    let made = assemble::workers(begun.plan, state, ports, begun.since, ground.stamps)?;
+    let (hardware, keeper) = hardware(ground, state)?;
+    let made = assemble::workers(begun.plan, state, ports, begun.since, ground.stamps, &hardware)?;
     thread::scope(|scope| {
+        // Dropped at the end, whatever that is.
+        let (_keeping, stop) = mpsc::channel();
+        if !keeper.is_idle() {
+            let thread = thread::Builder::new().name("bw-rx-clocks".to_owned());
+            thread.spawn_scoped(scope, move || keeper.run(&stop)).map_err(RunError::Thread)?;
+        }
         let (mut orders, mut handles) = (Vec::new(), Handles::new());
         let mut spawned = Ok(());
         for (index, made) in made.into_iter().enumerate() {
@@ -115,6 +129,26 @@ pub(super) fn run<'p, 'eal: 'p>(
         let drained = drain(state, &orders, handles);
         served.and_then(|end| Ok((end, drained?)))
     })
+}
+
+/// By port, how its device stamps frames, if it does; and who gets to know the clocks of those that do.
+fn hardware<'eal>(
+    ground: &Ground<'eal>,
+    state: &State<'eal>,
+) -> Result<(Vec<Option<Hardware<'eal>>>, Keeper<PortObserver<'eal>>), RunError> {
+    let mut keeper = Keeper::new(state.clock.rate);
+    let mut hardware = Vec::new();
+    for port in &state.ports {
+        let clock = port.is_stamping.then(|| keeper.keep(&port.name, port.observer, &port.stamps));
+        hardware.push(match clock.flatten() {
+            Some(clock) => {
+                let field = RxTimestamps::register(ground.eal)?;
+                Some(Hardware { field, stamps: ground.stamps, clock })
+            }
+            None => None,
+        });
+    }
+    Ok((hardware, keeper))
 }
 
 /// Workers turn before anybody hears READY.

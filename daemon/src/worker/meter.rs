@@ -1,5 +1,10 @@
 //! What a worker measures, and the ends that others read.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+
 use pipeline::{
     CountersReader, WorkerCounters, counters, histogram,
     stalls::{self, Stall, StallLog, StallReader},
@@ -25,6 +30,8 @@ pub(crate) struct Meter {
 struct Latency {
     residence: histogram::Recorder,
     bound: histogram::Recorder,
+    /// Frames whose bound begins at a device's stamp. Written by this worker alone, relaxed: a count of its own.
+    stamped: Arc<AtomicU64>,
 }
 
 /// The readers' side.
@@ -65,10 +72,16 @@ impl Meter {
             };
             let (residence, residence_reader) = go_on(before.map(|view| &view.residence));
             let (bound, bound_reader) = go_on(before.map(|view| &view.bound));
+            let stamped = before.map_or(0, |view| view.stamped.load(Relaxed));
+            let stamped = Arc::new(AtomicU64::new(stamped));
+            views.push(LatencyView {
+                residence: residence_reader,
+                bound: bound_reader,
+                stamped: Arc::clone(&stamped),
+            });
             if settings.histograms {
-                latency.push(Latency { residence, bound });
+                latency.push(Latency { residence, bound, stamped });
             }
-            views.push(LatencyView { residence: residence_reader, bound: bound_reader });
         }
         let meter = Self {
             counters,
@@ -91,6 +104,15 @@ impl Meter {
         {
             latency.residence.record_n(residence, frames);
             latency.bound.record_n(bound, frames);
+        }
+    }
+
+    /// The bound of so many frames that left by `port` began at a device's stamp.
+    #[inline]
+    pub(crate) fn stamped(&mut self, port: usize, frames: u64) {
+        if let Some(latency) = self.latency.get_mut(port) {
+            let before = latency.stamped.load(Relaxed);
+            latency.stamped.store(before + frames, Relaxed);
         }
     }
 

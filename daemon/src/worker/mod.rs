@@ -10,6 +10,7 @@
 //! Budget: 67 ns for a 64-byte frame at 10 Gb/s. A turn costs one clock read a poll, and one indirect call a stage and
 //! burst; nothing allocates, locks, waits, formats or logs.
 
+mod hardware;
 mod meter;
 mod orders;
 mod poll;
@@ -27,6 +28,7 @@ use std::sync::{
 use dpdk::{Eal, Mbuf, RxQueue, Stamps};
 use pipeline::Egress;
 
+pub(crate) use hardware::Hardware;
 pub(crate) use meter::{Earlier, Meter, Readers};
 pub(crate) use orders::{Desk, Orders, Phase, Program, channel};
 pub(crate) use tx::TxPort;
@@ -62,6 +64,8 @@ pub(crate) struct RxPort<'port, 'eal> {
     /// The last moment at which no frame that is still to come can have been waiting; at first, when the port started or
     /// was last polled by another worker.
     pub(crate) bound: u64,
+    /// The device's own stamps, where it makes any.
+    pub(crate) hardware: Option<Hardware<'eal>>,
 }
 
 /// What a worker does with frames.

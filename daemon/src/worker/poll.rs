@@ -6,7 +6,7 @@
 //! ```
 //! One clock read a poll: the stamp at the end of one is the stamp at the start of the next.
 
-use dpdk::Mbuf;
+use dpdk::{Mbuf, Stamps};
 use linux::clock::ticks;
 use pipeline::{Burst, WorkerCounters};
 
@@ -18,7 +18,7 @@ pub(super) trait Sink<'eal> {
     fn take(
         &mut self,
         program: &mut Program<'eal>,
-        received: Received,
+        received: Received<'eal>,
         burst: &mut Box<Burst<Packet<'eal>>>,
         meter: &mut Meter,
     ) -> u64;
@@ -29,13 +29,15 @@ pub(super) trait Sink<'eal> {
 
 /// Where a burst came from, and when.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Received {
+pub(super) struct Received<'eal> {
     /// Index of the port.
     pub(super) port: usize,
     /// The clock before the receive burst.
     pub(super) start: u64,
     /// The last moment at which none of the frames can have been waiting.
     pub(super) bound: u64,
+    /// Where each frame says so itself, because its device stamped it.
+    pub(super) each: Option<Stamps<'eal>>,
 }
 
 /// Turns until told to stop. Nothing is held between two turns, so there is nothing to finish then.
@@ -69,7 +71,10 @@ pub(super) fn run<'eal, S: Sink<'eal>>(
                 now = ticks();
             } else {
                 meter.counters.polled(received, asked);
-                let from = Received { port: queue.port, start, bound: queue.bound };
+                let (port, bound) = (queue.port, queue.bound);
+                let each =
+                    queue.hardware.as_mut().map(|device| device.stamp(&mut burst, start, bound));
+                let from = Received { port, start, bound, each };
                 now = sink.take(&mut program, from, &mut burst, &mut meter);
                 // While polls come back full there may be a backlog, and its first frame may be as old as the last poll
                 // that emptied the queue.

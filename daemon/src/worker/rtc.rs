@@ -9,6 +9,7 @@ use pipeline::{Burst, DropReason, Egress, WorkerCounters};
 use super::{
     Meter, Packet, Program, TxPort,
     poll::{Received, Sink},
+    staged::transmit,
 };
 
 /// Runs the graph and sends.
@@ -27,7 +28,7 @@ impl<'port, 'eal> Complete<'port, 'eal> {
     fn through_graph(
         &mut self,
         program: &mut Program<'eal>,
-        from: Received,
+        from: Received<'eal>,
         bytes: u64,
         burst: &mut Box<Burst<Packet<'eal>>>,
         meter: &mut Meter,
@@ -45,8 +46,9 @@ impl<'port, 'eal> Complete<'port, 'eal> {
         // Port and frames sent, of one burst.
         let mut sent = [(0, 0); pipeline::MAX_PORTS];
         let mut egresses = 0;
-        egress.for_each_touched(|port, frames| match &mut self.tx[port] {
-            Some(to) => {
+        egress.for_each_touched(|port, frames| match (&mut self.tx[port], &from.each) {
+            (Some(to), Some(stamps)) => transmit(to, frames, program.tx_retries, stamps, meter),
+            (Some(to), None) => {
                 // All of them, as they came: their bytes need not be summed again.
                 let is_whole = program.keeps_lengths && frames.len() == received;
                 let bytes = is_whole.then_some(bytes);
@@ -54,7 +56,7 @@ impl<'port, 'eal> Complete<'port, 'eal> {
                 sent[egresses] = (port, left);
                 egresses += 1;
             }
-            None => {
+            (None, _) => {
                 meter.counters.dropped(DropReason::PortDown, frames.len() as u64);
                 free_burst(frames);
             }
@@ -74,12 +76,13 @@ impl<'eal> Sink<'eal> for Complete<'_, 'eal> {
     fn take(
         &mut self,
         program: &mut Program<'eal>,
-        from: Received,
+        from: Received<'eal>,
         burst: &mut Box<Burst<Packet<'eal>>>,
         meter: &mut Meter,
     ) -> u64 {
         let bytes = dpdk::total_len(burst);
-        if let Some(graph) = &mut program.graph
+        if from.each.is_none()
+            && let Some(graph) = &mut program.graph
             && let Some(shortcut) = graph.shortcut(from.port)
             && let Some(Some(to)) = self.tx.get_mut(shortcut.to())
         {

@@ -10,6 +10,7 @@ use ring::Producer;
 
 use super::{
     Meter, Packet, Program,
+    hardware::Arrival,
     poll::{Received, Sink},
     rings::hand,
 };
@@ -34,14 +35,17 @@ impl<'eal> Sink<'eal> for Spread<'eal> {
     fn take(
         &mut self,
         _program: &mut Program<'eal>,
-        from: Received,
+        from: Received<'eal>,
         burst: &mut Box<Burst<Packet<'eal>>>,
         meter: &mut Meter,
     ) -> u64 {
         let Self { stamps, out, by_ring } = self;
         meter.counters.received(from.port, burst.len() as u64, dpdk::total_len(burst));
-        for frame in burst.iter_mut() {
-            stamps.set(frame, from.start, from.bound);
+        if from.each.is_none() {
+            let bound = Arrival::by_poll(from.bound).to_stamp();
+            for frame in burst.iter_mut() {
+                stamps.set(frame, from.start, bound);
+            }
         }
         let rings = &mut out[from.port];
         if let [only] = rings.as_mut_slice() {

@@ -7,6 +7,7 @@ use ring::Producer;
 
 use super::{
     Meter, Packet, Program, TxPort,
+    hardware::Arrival,
     rings::{Sink, hand},
 };
 
@@ -106,7 +107,7 @@ impl<'eal> Sink<'eal> for Send<'_, 'eal> {
 
 /// Sends a burst and records each frame's own times. The stamps are read before the frames are given away.
 #[inline]
-fn transmit<'eal>(
+pub(super) fn transmit<'eal>(
     tx: &mut TxPort<'_, 'eal>,
     frames: &mut Burst<Packet<'eal>>,
     retries: u32,
@@ -131,7 +132,11 @@ fn transmit<'eal>(
     for &(rx, bound, frames) in &runs[..used] {
         let frames = frames.min(sent);
         sent -= frames;
+        let arrival = Arrival::from_stamp(bound);
         // Clocks of two cores may differ by a few ticks.
-        meter.left(tx.port, frames, now.saturating_sub(rx), now.saturating_sub(bound));
+        meter.left(tx.port, frames, now.saturating_sub(rx), arrival.until(now));
+        if arrival.is_by_device() {
+            meter.stamped(tx.port, frames);
+        }
     }
 }

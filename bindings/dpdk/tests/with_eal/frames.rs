@@ -1,8 +1,8 @@
 //! Pools, frames and bursts.
 
 use dpdk::{
-    Burst, CopyError, HEADROOM, MAX_BURST, Mbuf, Mempool, MempoolConfig, MempoolError, PoolEmpty,
-    Reuse, RxTimestamps, Stamps, free_burst, total_len,
+    Burst, CopyError, Errno, HEADROOM, MAX_BURST, Mbuf, Mempool, MempoolConfig, MempoolError,
+    PoolEmpty, PortConfig, PortError, Reuse, RxTimestamps, Stamps, free_burst, total_len,
 };
 
 use crate::support;
@@ -198,4 +198,28 @@ fn a_pool_gives_out_the_buffer_that_came_back_last_if_asked_to() {
     assert_eq!(next, last);
     let (next, last) = first_after("usual", Reuse::Usual);
     assert_ne!(next, last, "a ring gives out one that has not been out yet");
+}
+
+#[test]
+fn a_driver_may_stamp_frames_that_it_does_not_offer_to_stamp_with_a_clock_nobody_can_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let capture = dir.path().join("frames.pcap");
+    support::write_pcap(&capture, &[support::numbered(1, 60)]);
+    let eal = support::eal(&[&format!("net_pcap0,rx_pcap={}", capture.display())]);
+    let timestamps = RxTimestamps::register(&eal).unwrap();
+    let pool = support::pool(&eal, "frames");
+    let port = eal.port("net_pcap0").unwrap();
+    assert!(!port.info().unwrap().offers_rx_timestamps());
+    let asked = PortConfig { rx_timestamps: true, ..PortConfig::default() };
+    let port = port.configure(&asked, |_| pool).unwrap();
+    assert!(!port.settings().rx_timestamps(), "what is not offered is not asked for");
+    let mut port = port.start().unwrap();
+    let observer = port.observer();
+    let mut burst = Burst::new();
+    assert_eq!(port.split().rx[0].recv(&mut burst, 8), 1);
+    // The capture says that the frame was taken at the beginning of 1970.
+    assert_eq!(timestamps.of(&burst[0]), Some(0));
+    let error = observer.read_clock().unwrap_err();
+    assert!(matches!(error, PortError::Driver { source: Errno::NOT_SUPPORTED, .. }), "{error:?}");
+    free_burst(&mut burst);
 }

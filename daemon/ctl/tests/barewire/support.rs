@@ -202,12 +202,14 @@ fn entry(worker: Option<usize>, port: &str, scale: u64) -> LatencyOf {
         residence: distribution(&residence),
         bound: distribution(&bound),
         bound_from: "poll".to_owned(),
+        bound_stamped: 0,
     }
 }
 
 /// Two workers send to south and one to north; `scale` thousand frames each.
 pub(crate) fn latency(at_ns: u64, scale: u64) -> Latency {
     Latency {
+        stamps: Vec::new(),
         schema: api::SCHEMA,
         at_ns,
         entries: vec![

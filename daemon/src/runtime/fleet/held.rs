@@ -83,7 +83,7 @@ impl<'eal> Wish<'eal> {
             keep_interface_mtu: false,
             promiscuous: planned.promiscuous,
             rss: planned.rx_queues > 1,
-            rx_timestamps: false,
+            rx_timestamps: planned.rx_timestamps,
             multi_segment: true,
         };
         Self { config, pool }
@@ -160,6 +160,19 @@ impl<'eal> Held<'eal> {
         match &self.stand {
             Stand::Started(port, _) => Some(port.observer()),
             Stand::Found(_) | Stand::Gone => None,
+        }
+    }
+
+    /// Why its frames come without stamps of the device's; `None` when they come with them.
+    pub(super) fn why_unstamped(&self) -> Option<String> {
+        match &self.stand {
+            Stand::Started(port, _) if port.settings().rx_timestamps() => None,
+            Stand::Started(_, wish) if !wish.config.rx_timestamps => {
+                Some("latency.hardware_timestamps is off".to_owned())
+            }
+            Stand::Started(..) | Stand::Found(_) | Stand::Gone => {
+                Some(format!("{} offers no receive time stamps", self.info.driver))
+            }
         }
     }
 
