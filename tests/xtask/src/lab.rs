@@ -48,7 +48,7 @@ enum Action {
     },
     /// Build, then run the tests that need a real boot
     Test {
-        /// Do not build the image; the tests are skipped when it is not there
+        /// Build neither the image nor the programs; tests are skipped when they are not there
         #[arg(long)]
         no_build: bool,
         /// Passed to `cargo nextest run`
@@ -124,6 +124,12 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
         Action::Test { no_build, nextest } => {
             if !no_build {
                 run::step(interrupt, "lab", &mut options.lab("build"))?;
+                // They are copied into the machine.
+                run::step(
+                    interrupt,
+                    "build, optimised",
+                    &mut tree::cargo(["build", "--release", "--bins", "--quiet"]),
+                )?;
             }
             let skips = tests(options, nextest, interrupt)?;
             if !no_build && skips.iter().any(|skip| skip.contains("needs the image")) {
@@ -135,17 +141,12 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
     Ok(())
 }
 
-/// Builds the programs that are copied into the machine, then runs the tests; which of them were skipped.
+/// Runs the tests; which of them were skipped.
 fn tests(
     options: &Options,
     nextest: &[String],
     interrupt: &Interrupt,
 ) -> Result<BTreeSet<String>, Failure> {
-    run::step(
-        interrupt,
-        "build, optimised",
-        &mut tree::cargo(["build", "--release", "--bins", "--quiet"]),
-    )?;
     let mut command = tree::cargo(["nextest", "run", "--package", "barewire-lab"]);
     command
         .args(["--ignore-default-filter", "--no-tests=fail", "--success-output=final"])
