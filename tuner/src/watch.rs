@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Verdict, report::Report};
+use crate::{
+    Verdict,
+    executor::{Standing, Verified},
+    report::Report,
+};
 
 /// The version of [`State`] and [`Event`] in JSON.
 pub const SCHEMA: u32 = 1;
@@ -20,6 +24,9 @@ pub struct State {
     pub schema: u32,
     /// What each check found.
     pub checks: BTreeMap<String, CheckState>,
+    /// What was applied and is something else now, by knob: what it is.
+    #[serde(default)]
+    pub drifted: BTreeMap<String, String>,
 }
 
 /// What one check found.
@@ -37,9 +44,9 @@ pub struct CheckState {
 pub struct Event {
     /// The version of this notation: 1.
     pub schema: u32,
-    /// The check.
+    /// The check; `APPLIED` for a knob that was applied.
     pub id: String,
-    /// What is checked.
+    /// What is checked, or the knob.
     pub title: String,
     /// What it was.
     pub from: Verdict,
@@ -87,8 +94,59 @@ impl State {
             let state = CheckState { verdict: entry.verdict, seen: entry.seen.clone() };
             (entry.id.clone(), state)
         });
-        Self { schema: SCHEMA, checks: checks.collect() }
+        Self { schema: SCHEMA, checks: checks.collect(), drifted: BTreeMap::new() }
     }
+
+    /// And what became of what was applied.
+    #[must_use]
+    pub fn with_applied(self, applied: &[Verified]) -> Self {
+        Self { drifted: drifted(applied), ..self }
+    }
+}
+
+/// What was applied and is something else now, by knob: a NIC that was reset and lost its rings, another tuner.
+fn drifted(applied: &[Verified]) -> BTreeMap<String, String> {
+    let now = |one: &Verified| match &one.standing {
+        Standing::Changed { now } | Standing::Lapsed { now } | Standing::NotTaken { now } => {
+            Some((one.what.clone(), now.clone()))
+        }
+        Standing::Took
+        | Standing::Rounded { .. }
+        | Standing::Refused { .. }
+        | Standing::Pending
+        | Standing::Unknown { .. } => None,
+    };
+    applied.iter().filter_map(now).collect()
+}
+
+/// What of all that was applied is something else since the last look, or is again as it was applied.
+#[must_use]
+pub fn drift(before: &State, applied: &[Verified]) -> Vec<Event> {
+    let now = drifted(applied);
+    let event = |what: &str, is_good: bool, was: String, seen: String| Event {
+        schema: SCHEMA,
+        id: "APPLIED".to_owned(),
+        title: what.to_owned(),
+        from: if is_good { Verdict::Bad } else { Verdict::Good },
+        to: if is_good { Verdict::Good } else { Verdict::Bad },
+        was,
+        seen,
+        severity: if is_good { Severity::Notice } else { Severity::Error },
+        commands: vec!["barewire-tune apply --boot".to_owned()],
+    };
+    let mut events = Vec::new();
+    for one in applied {
+        match (before.drifted.get(&one.what), now.get(&one.what)) {
+            (None, Some(is)) => {
+                events.push(event(&one.what, false, one.wanted.clone(), is.clone()));
+            }
+            (Some(was), None) => {
+                events.push(event(&one.what, true, was.clone(), one.wanted.clone()));
+            }
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+    }
+    events
 }
 
 /// What changed between a state and a report, the worst first.
@@ -169,6 +227,25 @@ mod tests {
         assert_eq!(event.severity, Severity::Error);
         assert_eq!(transitions(&State::of(&bad), &bad), []);
         assert_eq!(transitions(&State::of(&bad), &good)[0].severity, Severity::Notice);
+    }
+
+    #[test]
+    fn a_knob_that_was_turned_back_is_told_once_and_again_when_it_is_mended() {
+        let applied = |standing| {
+            let (what, wanted) = ("eth0 rings".to_owned(), "4096".to_owned());
+            [Verified { entry: 1, what, wanted, standing }]
+        };
+        let took = applied(Standing::Took);
+        let lost = applied(Standing::Changed { now: "512".to_owned() });
+        let start = State { schema: SCHEMA, checks: BTreeMap::new(), drifted: BTreeMap::new() };
+
+        let events = drift(&start, &lost);
+        let [event] = events.as_slice() else { panic!("{events:?}") };
+        assert_eq!((&*event.was, &*event.seen, event.severity), ("4096", "512", Severity::Error));
+        let after = start.clone().with_applied(&lost);
+        assert_eq!(drift(&after, &lost), []);
+        assert_eq!(drift(&after, &took)[0].severity, Severity::Notice);
+        assert_eq!(drift(&start, &took), []);
     }
 
     fn any_verdict() -> impl Strategy<Value = Verdict> {

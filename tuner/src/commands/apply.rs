@@ -60,7 +60,7 @@ pub(super) struct Args {
     state: StateDir,
 }
 
-fn confirm_within(text: &str) -> Result<Duration, String> {
+pub(super) fn confirm_within(text: &str) -> Result<Duration, String> {
     let within = config::parse_duration(text).map_err(|error| error.to_string())?;
     if (Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60)).contains(&within) {
         Ok(within)
@@ -93,7 +93,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         let split = split(args, hands, plan.steps)?;
         let mut effects = split.effects;
         effects.extend(compile(hands, &split.held).map_err(not_compiled)?);
-        return dry_run(args, &effects, session);
+        return dry_run(args.how(), &effects, session);
     }
     let cuts_off = plan.steps.iter().find(|step| step.blast == Blast::Management);
     if let (Some(step), None, false) = (cuts_off, args.confirm_within, args.without_confirmation) {
@@ -106,7 +106,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     let number = next_number(hands, &journal)?;
     let split = split(args, hands, plan.steps)?;
     if split.effects.is_empty() {
-        return nothing(args, session);
+        return nothing(args.how(), session);
     }
     let mut entry = new_entry(hands, number, Kind::Apply, split.steps, split.effects);
     entry.trial = split.trial;
@@ -115,34 +115,78 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         guard: Guard::None,
         is_given: false,
     });
-    carry_out(args, hands, &journal, entry, session)
+    carry_out(args.how(), hands, &journal, entry, session)
 }
 
 /// `apply --boot`
 fn again(args: &Args, hands: &dyn Hands, session: &mut Session<'_>) -> Result<Exit, Failure> {
     refuse_company(args, hands, &[])?;
     let journal = session.journal(hands, &args.state, Duration::from_secs(60))?;
-    let entries = journal.entries(hands).map_err(changes::writing)?;
+    let (steps, effects) = forgotten(hands, &journal, session)?;
+    if args.dry_run {
+        return dry_run(args.how(), &effects, session);
+    }
+    let number = next_number(hands, &journal)?;
+    // What earlier boots set is gone with them.
     let boot = boot_id(hands);
+    for old in journal.entries(hands).map_err(changes::writing)? {
+        if old.kind == Kind::Boot && old.boot != boot {
+            journal.forget(hands, old.number).map_err(changes::writing)?;
+        }
+    }
+    if effects.is_empty() {
+        return nothing(args.how(), session);
+    }
+    let entry = new_entry(hands, number, Kind::Boot, steps, effects);
+    carry_out(args.how(), hands, &journal, entry, session)
+}
+
+/// What is in force and the kernel does not have: since a boot, or because somebody set it otherwise.
+fn forgotten(
+    hands: &dyn Hands,
+    journal: &Journal,
+    session: &mut Session<'_>,
+) -> Result<(Vec<Step>, Vec<Effect>), Failure> {
+    let entries = journal.entries(hands).map_err(changes::writing)?;
     let steps = boot_steps(hands, &entries);
     let (effects, errors) = compile_each(hands, &steps);
     for error in errors {
         // One device that is not there must not leave all the others untuned.
         writeln!(session.err, "warning: {}", executor::chain(&error))?;
     }
-    if args.dry_run {
-        return dry_run(args, &effects, session);
+    Ok((steps, effects))
+}
+
+/// Sets again what is in force and is something else now; says how much that was.
+pub(super) fn reassert(
+    hands: &dyn Hands,
+    state: &StateDir,
+    session: &mut Session<'_>,
+) -> Result<usize, Failure> {
+    let journal = session.journal(hands, state, Duration::from_secs(5))?;
+    let (steps, effects) = forgotten(hands, &journal, session)?;
+    let count = effects.len();
+    if count > 0 {
+        let number = next_number(hands, &journal)?;
+        let mut entry = new_entry(hands, number, Kind::Boot, steps, effects);
+        carry(hands, &journal, &mut entry).map_err(|(exit, why)| Stopped::new(exit, why))?;
     }
-    let number = next_number(hands, &journal)?;
-    // What earlier boots set is gone with them.
-    for old in entries.iter().filter(|entry| entry.kind == Kind::Boot && entry.boot != boot) {
-        journal.forget(hands, old.number).map_err(changes::writing)?;
+    Ok(count)
+}
+
+/// How a run is carried out and told of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct How {
+    /// Is the answer JSON?
+    pub(super) json: bool,
+    /// After how long it is rolled back unless somebody confirms.
+    pub(super) confirm_within: Option<Duration>,
+}
+
+impl Args {
+    fn how(&self) -> How {
+        How { json: self.json, confirm_within: self.confirm_within }
     }
-    if effects.is_empty() {
-        return nothing(args, session);
-    }
-    let entry = new_entry(hands, number, Kind::Boot, steps, effects);
-    carry_out(args, hands, &journal, entry, session)
 }
 
 /// What a plan comes down to.
@@ -175,18 +219,18 @@ fn split(args: &Args, hands: &dyn Hands, steps: Vec<Step>) -> Result<Split, Fail
     Ok(Split { steps: split.steps, held, effects, trial })
 }
 
-fn carry_out(
-    args: &Args,
+pub(super) fn carry_out(
+    how: How,
     hands: &dyn Hands,
     journal: &Journal,
     mut entry: Entry,
     session: &mut Session<'_>,
 ) -> Result<Exit, Failure> {
-    if let Some(within) = args.confirm_within {
+    if let Some(within) = how.confirm_within {
         arm(hands, journal, &mut entry, within, session)?;
     }
     let mut events = Vec::new();
-    let is_quiet = args.json;
+    let is_quiet = how.json;
     let result = executor::apply(hands, journal, &mut entry, &mut |event| {
         if !is_quiet {
             session.tell(&event);
@@ -203,7 +247,7 @@ fn carry_out(
         Err(ApplyError::NotBegun(_) | ApplyError::Undone(_)) => Exit::RolledBack,
         Err(ApplyError::Left { .. }) => Exit::Incomplete,
     };
-    if args.json {
+    if how.json {
         session.json(&Answer {
             version: 1,
             end: exit.into(),
@@ -320,8 +364,8 @@ fn is_pending(entry: &Entry) -> bool {
         })
 }
 
-fn nothing(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
-    if args.json {
+pub(super) fn nothing(how: How, session: &mut Session<'_>) -> Result<Exit, Failure> {
+    if how.json {
         let (end, entries) = (Exit::Success.into(), Vec::new());
         session.json(&Answer { version: 1, end, entries, events: &[], left: &[] })?;
     } else {
@@ -330,7 +374,11 @@ fn nothing(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
     Ok(Exit::Success)
 }
 
-fn dry_run(args: &Args, effects: &[Effect], session: &mut Session<'_>) -> Result<Exit, Failure> {
+pub(super) fn dry_run(
+    how: How,
+    effects: &[Effect],
+    session: &mut Session<'_>,
+) -> Result<Exit, Failure> {
     let events: Vec<Event> = effects
         .iter()
         .filter_map(|effect| match &effect.deed {
@@ -345,7 +393,7 @@ fn dry_run(args: &Args, effects: &[Effect], session: &mut Session<'_>) -> Result
             Deed::Run { way: Way::Back, .. } => None,
         })
         .collect();
-    if args.json {
+    if how.json {
         let (end, entries) = (Exit::Success.into(), Vec::new());
         session.json(&Answer { version: 1, end, entries, events: &events, left: &[] })?;
         return Ok(Exit::Success);
@@ -400,7 +448,7 @@ fn refuse_company(args: &Args, hands: &dyn Hands, steps: &[Step]) -> Result<(), 
 }
 
 /// The number of the next entry; none while an earlier one is neither done nor undone.
-fn next_number(hands: &dyn Hands, journal: &Journal) -> Result<u32, Failure> {
+pub(super) fn next_number(hands: &dyn Hands, journal: &Journal) -> Result<u32, Failure> {
     let entries = journal.entries(hands).map_err(changes::writing)?;
     for entry in &entries {
         let number = changes::numbered(entry.number);
@@ -417,7 +465,7 @@ fn next_number(hands: &dyn Hands, journal: &Journal) -> Result<u32, Failure> {
     last.checked_add(1).ok_or_else(|| Stopped::refused("the journal is full").into())
 }
 
-fn new_entry(
+pub(super) fn new_entry(
     hands: &dyn Hands,
     number: u32,
     kind: Kind,
@@ -438,7 +486,7 @@ fn new_entry(
     }
 }
 
-fn not_compiled(error: CompileError) -> Failure {
+pub(super) fn not_compiled(error: CompileError) -> Failure {
     let exit = match &error {
         CompileError::Knob { .. } | CompileError::Root(_) => Exit::Unknown,
         CompileError::Moved { .. }

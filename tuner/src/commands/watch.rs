@@ -9,9 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{Failure, Session};
+use clap::ValueEnum;
+
+use super::{
+    Failure, Session, apply,
+    changes::{self, StateDir},
+};
 use crate::{
-    Exit, report,
+    Exit,
+    executor::{self, Verified},
+    journal, report,
     watch::{self, Event, State},
 };
 
@@ -25,9 +32,14 @@ const MOST_STATE: u64 = 16 << 20;
 /// The first run only remembers. Without --interval it looks once, which is what a systemd timer wants.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Where the last state is kept.
+    /// Where the last look is kept.
     #[arg(long, value_name = "FILE", default_value = "/var/lib/barewire/tune/watch.json")]
-    state: PathBuf,
+    last: PathBuf,
+    #[command(flatten)]
+    state: StateDir,
+    /// What to do about what was applied and is something else now.
+    #[arg(long, value_enum, default_value_t = Policy::Report)]
+    policy: Policy,
     /// Look again and again, with so long a pause: `60s`.
     #[arg(long, value_name = "TIME", value_parser = config::parse_duration)]
     interval: Option<Duration>,
@@ -42,6 +54,15 @@ pub(super) struct Args {
     json: bool,
 }
 
+/// What to do about a machine that drifts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Policy {
+    /// Say so.
+    Report,
+    /// Say so, and set again what was applied, as `apply --boot` does.
+    Reassert,
+}
+
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
     loop {
         once(args, session)?;
@@ -53,25 +74,49 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
 }
 
 fn once(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
-    let before = last_state(&args.state)?;
+    let before = last_state(&args.last)?;
     let report = session.look(super::Measure::default())?.report();
+    let mut applied = standing(args, session)?;
     if let Some(file) = &args.textfile {
         let mut text = Vec::new();
         report::prometheus::write(&report, &mut text)?;
         replace(file, &text)?;
     }
-    let events = before.map(|before| watch::transitions(&before, &report)).unwrap_or_default();
+    let mut events = Vec::new();
+    if let Some(before) = &before {
+        events.extend(watch::transitions(before, &report));
+        events.extend(watch::drift(before, &applied));
+    }
     for event in &events {
         say(event, args.json, session)?;
-        if let Some(program) = &args.exec {
-            if let Err(error) = tell(program, event) {
-                writeln!(session.err, "warning: {}: {error}", program.display())?;
-            }
+        if let Some(program) = &args.exec
+            && let Err(error) = tell(program, event)
+        {
+            writeln!(session.err, "warning: {}: {error}", program.display())?;
         }
+    }
+    if args.policy == Policy::Reassert
+        && !State::of(&report).with_applied(&applied).drifted.is_empty()
+    {
+        let hands = session.hands()?;
+        let count = apply::reassert(&hands, &args.state, session)?;
+        writeln!(session.err, "set {count} things again")?;
+        applied = standing(args, session)?;
     }
     session.out.flush()?;
     // Last, so that an event that could not be said is said the next time.
-    replace(&args.state, &serde_json::to_vec_pretty(&State::of(&report))?)
+    let state = State::of(&report).with_applied(&applied);
+    replace(&args.last, &serde_json::to_vec_pretty(&state)?)
+}
+
+/// How everything stands that was applied here; nothing of a captured machine, or where nothing was.
+fn standing(args: &Args, session: &Session<'_>) -> Result<Vec<Verified>, Failure> {
+    if session.common.snapshot.is_some() {
+        return Ok(Vec::new());
+    }
+    let hands = session.hands()?;
+    let entries = journal::entries(&hands, &args.state.path()?).map_err(changes::reading)?;
+    Ok(executor::verify(&hands, &entries))
 }
 
 fn last_state(file: &Path) -> Result<Option<State>, Failure> {
