@@ -260,6 +260,12 @@ impl Daemon {
         }
     }
 
+    /// Everything it has told its service manager so far, line by line.
+    #[must_use]
+    pub fn notices(&self) -> Vec<String> {
+        self.notices.lines().clone()
+    }
+
     /// Everything it has written so far.
     #[must_use]
     pub fn said(&self) -> String {

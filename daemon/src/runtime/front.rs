@@ -1,7 +1,12 @@
 //! What the daemon's loop waits for: clients, signals, and a beat a second. It outlives every set of workers, so the
 //! control socket stays open while ports are restarted.
 
-use std::{future::Future, io, pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    time::{Duration, Instant},
+};
 
 use tokio::{
     runtime::Runtime,
@@ -10,7 +15,7 @@ use tokio::{
     time::{Interval, MissedTickBehavior},
 };
 
-use super::RunError;
+use super::{RunError, watchdog::Watchdog};
 use crate::control::{Listener, Request};
 
 /// Questions that wait for the loop at once.
@@ -24,7 +29,7 @@ pub(super) enum Event {
     HangUp,
     /// A signal that ends the daemon, by its name.
     Signal(&'static str),
-    /// A second has passed.
+    /// It is time to look after things: every second, or more often if the service manager wants it.
     Beat,
     /// The control socket is closed and its last answers are sent.
     Closed(io::Result<()>),
@@ -40,6 +45,8 @@ pub(super) struct Front<'l> {
     int: Signal,
     hup: Signal,
     beat: Interval,
+    /// Looked after at each beat.
+    pub(super) watchdog: Watchdog,
     /// A signal that came while somebody waited for something else.
     early: Option<&'static str>,
     is_closed: bool,
@@ -62,11 +69,12 @@ impl<'l> Front<'l> {
             // An error means that the sender is gone, which is a reason to stop, too.
             let _ = shutdown.await;
         }));
-        let mut beat = tokio::time::interval(Duration::from_secs(1));
+        let watchdog = Watchdog::from_environment(Instant::now());
+        let mut beat = tokio::time::interval(watchdog.beat());
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         drop(entered);
         let (shut, early, is_closed) = (Some(shut), None, false);
-        Ok(Self { runtime, server, asked, shut, term, int, hup, beat, early, is_closed })
+        Ok(Self { runtime, server, asked, shut, term, int, hup, beat, watchdog, early, is_closed })
     }
 
     /// The next event. Not to be called again after [`Event::Closed`].

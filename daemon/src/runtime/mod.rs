@@ -18,6 +18,7 @@ mod reload;
 mod restart;
 mod serve;
 mod shift;
+mod watchdog;
 
 use std::{
     cell::Cell,
@@ -141,11 +142,13 @@ fn shifts<'eal>(
         let next = match (ended, unreported) {
             (Ok((End::Stop, drained)), _) => return Ok(drained),
             (Ok((End::Restart(wanted), drained)), _) => {
+                front.watchdog.before_restart();
                 state.retire();
                 restart::change(ground, fleet, state, logging, *wanted, drained)?
             }
             // The new workers did not turn.
             (Err(error), Some(pending)) if pending.is_new() => {
+                front.watchdog.before_restart();
                 state.retire();
                 restart::back(ground, fleet, state, logging, pending, &error)?
             }

@@ -59,8 +59,12 @@ pub(super) fn until_ended<'eal>(
             Event::Signal(name) => stop = Some(name),
             Event::HangUp => hang_up(ground, state, orders, logging),
             Event::Beat => {
+                front.watchdog.look(state, &ground.root);
                 // Says itself what it finds wrong.
-                let _balance = answers::balance(state);
+                let balance = answers::balance(state);
+                if !state.draining {
+                    front.watchdog.headline(state, &balance);
+                }
             }
         }
         if let Some(by) = stop

@@ -9,6 +9,7 @@ use std::{
 
 use config::Config;
 use dpdk::{Port, PortObserver, RxTimestamps, Started};
+use linux::Root;
 use sd_notify::NotifyState;
 
 use super::{
@@ -17,6 +18,7 @@ use super::{
     notify,
     restart::{Pending, Reply},
     serve,
+    watchdog::{self, Watchdog},
 };
 use crate::{
     exit::Exit,
@@ -102,7 +104,7 @@ pub(super) fn run<'p, 'eal: 'p>(
         let mut spawned = Ok(());
         for (index, made) in made.into_iter().enumerate() {
             let (cpu, eal) = (begun.plan.workers[index].cpu, ground.eal);
-            let thread = thread::Builder::new().name(format!("bw-worker-{index}"));
+            let thread = thread::Builder::new().name(watchdog::thread_name(index));
             let worker = thread.spawn_scoped(scope, move || {
                 linux::thread::pin(cpu).map_err(|error| error.to_string())?;
                 made.worker.run(eal).map_err(|error| error.to_string())
@@ -119,14 +121,15 @@ pub(super) fn run<'p, 'eal: 'p>(
         let served = spawned.and_then(|()| {
             wait_for_first_turns(state, &handles)?;
             let first_turns = Instant::now();
-            wait_for_links(state, front);
+            front.watchdog.begin(state);
+            wait_for_links(state, front, &ground.root);
             ready(state, begun.pending.take(), first_turns);
             serve::until_ended(ground, state, &orders, front, logging)
         });
         if matches!(served, Ok(End::Stop) | Err(_)) {
             notify(&[NotifyState::Stopping]);
         }
-        let drained = drain(state, &orders, handles);
+        let drained = drain(state, &orders, handles, &mut front.watchdog);
         served.and_then(|end| Ok((end, drained?)))
     })
 }
@@ -167,7 +170,7 @@ fn wait_for_first_turns(state: &State<'_>, handles: &Handles<'_>) -> Result<(), 
 
 /// Ports may take a while to negotiate a link. What has none in time is said, and does not keep the others waiting; nor
 /// does it keep the daemon from being stopped.
-fn wait_for_links(state: &State<'_>, front: &mut Front<'_>) {
+fn wait_for_links(state: &State<'_>, front: &mut Front<'_>, root: &Root) {
     let deadline = Instant::now() + state.config.control.link_timeout;
     for port in &state.ports {
         loop {
@@ -177,6 +180,7 @@ fn wait_for_links(state: &State<'_>, front: &mut Front<'_>) {
                     if front.pause(LINK_PAUSE) {
                         return;
                     }
+                    front.watchdog.look_in_time(state, root);
                 }
                 Ok(_) => {
                     tracing::warn!(port = %port.name, "no link yet");
@@ -211,15 +215,17 @@ fn drain(
     state: &State<'_>,
     orders: &[Orders<'_>],
     handles: Handles<'_>,
+    watchdog: &mut Watchdog,
 ) -> Result<Drained, RunError> {
     let before = crate::answers::balance(state);
     tracing::info!(in_flight = before.held, "stopping the workers");
     let (at, at_ticks) = (Instant::now(), linux::clock::ticks());
     let all_done = || handles.iter().all(thread::ScopedJoinHandle::is_finished);
-    let wait = |limit: Duration| {
+    let mut wait = |limit: Duration| {
         let deadline = Instant::now() + limit;
         while !all_done() && Instant::now() < deadline {
             thread::sleep(Duration::from_micros(500));
+            watchdog.while_draining();
         }
         all_done()
     };
