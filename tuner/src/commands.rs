@@ -2,6 +2,7 @@
 
 mod analyze;
 mod apply;
+mod bind;
 mod changes;
 mod confirm;
 mod dead_man;
@@ -88,6 +89,10 @@ enum Command {
     History(history::Args),
     /// Say that you can still get in: what was applied with `--confirm-within` stays.
     Confirm(confirm::Args),
+    /// Give devices to poll-mode drivers, but none that anybody needs.
+    Bind(bind::Args),
+    /// Take devices back from poll-mode drivers.
+    Unbind(bind::Back),
     #[command(hide = true)]
     DeadMan(dead_man::Args),
     /// Approve the machine, or not: for CI and provisioning, by exit code.
@@ -263,6 +268,8 @@ pub fn run(
         Command::Rollback(args) => rollback::run(&args, &mut session),
         Command::History(args) => history::run(&args, &mut session),
         Command::Confirm(args) => confirm::run(&args, &mut session),
+        Command::Bind(args) => bind::bind(&args, &mut session),
+        Command::Unbind(args) => bind::unbind(&args, &mut session),
         Command::DeadMan(args) => dead_man::run(&args, &mut session),
         Command::Gate(args) => gate::run(&args, &mut session),
         Command::Diff(args) => diff::run(&args, &mut session),

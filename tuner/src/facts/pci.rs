@@ -78,10 +78,16 @@ pub const USER_DRIVERS: [&str; 3] = ["vfio-pci", "uio_pci_generic", "igb_uio"];
 /// Source: DPDK 25.11, "Linux Drivers", bifurcated drivers.
 pub const BIFURCATED: [&str; 4] = ["mlx5_core", "mlx4_core", "mana", "mlx4_en"];
 
+/// NVIDIA's network cards, once Mellanox's.
+const NVIDIA: u16 = 0x15b3;
+
+/// Microsoft's adapter of its cloud.
+const MANA: (u16, u16) = (0x1414, 0x00ba);
+
 /// The most functions that are looked at closely.
 const MOST: usize = 512;
 
-/// The most names under one function.
+/// Kinds of errors, each with a file.
 const AER: [&str; 3] = ["correctable", "nonfatal", "fatal"];
 
 impl Pci {
@@ -103,7 +109,8 @@ impl Pci {
                 .or_insert_with(|| source.text(&format!("sys/kernel/iommu_groups/{group}/type")));
         }
         let iommus = match source.names("sys/class/iommu") {
-            Fact::Absent => Fact::Is(Vec::new()),
+            // The class is there as soon as one IOMMU is; without PCI there is nothing for it to do.
+            Fact::Absent if !all.is_empty() => Fact::Is(Vec::new()),
             names => names,
         };
         Self {
@@ -122,6 +129,17 @@ impl Pci {
     #[must_use]
     pub fn function(&self, address: PciAddress) -> Option<&Function> {
         self.functions.value()?.iter().find(|function| function.address == address)
+    }
+
+    /// Does a poll-mode driver need its kernel's driver? So it is with NVIDIA's (Mellanox's) and Microsoft's cards,
+    /// whatever is bound to them now.
+    #[must_use]
+    pub fn is_shared(&self, function: &Function) -> bool {
+        let is_bound = function.driver.as_deref().is_some_and(|name| BIFURCATED.contains(&name));
+        let is_network = function.is_network();
+        is_bound
+            || (is_network && function.vendor == NVIDIA)
+            || (function.vendor, function.device) == MANA
     }
 
     /// Every function in an IOMMU group.

@@ -168,10 +168,12 @@ fn length(context: &Context<'_>) -> Outcome {
             0 => format!("{running} bytes"),
             next => format!("{running} bytes, {next} at the next boot"),
         };
-        let outcome = match longest {
-            ..=ROOM => Outcome::good(seen),
-            ..=MOST => Outcome::warn(seen),
-            _ => Outcome::bad(seen),
+        let outcome = if longest <= ROOM {
+            Outcome::good(seen)
+        } else if longest <= MOST {
+            Outcome::warn(seen)
+        } else {
+            Outcome::bad(seen)
         };
         Ok(match longest {
             ..=ROOM => outcome,

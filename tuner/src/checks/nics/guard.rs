@@ -37,7 +37,7 @@ fn guard(context: &Context<'_>) -> Outcome {
             let reasons = context.intent.guard.of_function(port.address);
             let is_blind = |reason: &&Reason| matches!(reason, Reason::CannotTell { .. });
             let name = port.address;
-            match reasons.iter().find(|reason| !is_blind(*reason)) {
+            match reasons.iter().find(|reason| !is_blind(reason)) {
                 Some(reason) => One::new(Verdict::Bad, format!("{name}: {reason}")),
                 None => match reasons.first() {
                     Some(reason) => One::new(Verdict::Unknown, format!("{name}: {reason}")),

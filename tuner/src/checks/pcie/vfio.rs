@@ -144,12 +144,6 @@ fn is_shared(function: &Function) -> bool {
     function.driver.as_deref().is_some_and(|driver| SHARED.contains(&driver))
 }
 
-/// Cards that only work with their kernel's driver, whatever is bound now: NVIDIA's (Mellanox's) and Microsoft's.
-fn has_to_be_shared(function: &Function) -> bool {
-    is_shared(function)
-        || matches!((function.vendor, function.device), (0x15b3, _) | (0x1414, 0x00ba))
-}
-
 fn bound(context: &Context<'_>) -> Outcome {
     settled(|| {
         let ports = context.data_functions()?;
@@ -161,7 +155,7 @@ fn bound(context: &Context<'_>) -> Outcome {
 fn judge_driver(context: &Context<'_>, port: &Function) -> One {
     let name = port.address;
     let line = format!("{name}: {}", port.driver.as_deref().unwrap_or("no driver"));
-    if has_to_be_shared(port) {
+    if context.facts.pci.is_shared(port) {
         return One::new(Verdict::NotApplicable, format!("{line}, shared with the kernel"));
     }
     match port.driver.as_deref() {
@@ -181,7 +175,7 @@ fn to_vfio(port: &Function) -> Change {
 fn bifurcated(context: &Context<'_>) -> Outcome {
     settled(|| {
         let ports = context.data_functions()?;
-        let judged = ports.iter().filter(|port| has_to_be_shared(port)).map(|port| {
+        let judged = ports.iter().filter(|port| context.facts.pci.is_shared(port)).map(|port| {
             let driver = port.driver.as_deref().unwrap_or("no driver");
             let line = format!("{}: {driver}", port.address);
             let has_verbs = context
@@ -211,7 +205,7 @@ fn persistent(context: &Context<'_>) -> Outcome {
     settled(|| {
         let ports = context.data_functions()?;
         let ports: Vec<&Function> =
-            ports.into_iter().filter(|port| !has_to_be_shared(port)).collect();
+            ports.into_iter().filter(|port| !context.facts.pci.is_shared(port)).collect();
         let vfio = &context.facts.pci.vfio;
         let mut forgotten = ports.clone();
         forgotten.retain(|port| {
