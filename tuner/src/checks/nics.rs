@@ -27,7 +27,7 @@ pub(super) const CHECKS: &[Check] = &[
     lasting::CLOCK,
 ];
 
-const NONE: &str = "the kernel drives no NIC here";
+const NONE: &str = "no NIC of the kernel's has this";
 
 /// The interfaces that have a device behind them; or that they are not known.
 fn nics<'a>(context: &Context<'a>) -> Result<&'a [Nic], Outcome> {

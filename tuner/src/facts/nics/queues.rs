@@ -31,14 +31,16 @@ const MOST: usize = 1024;
 impl Queues {
     pub(super) fn read(source: &Source, dir: &str) -> Self {
         let mut all = Self::default();
-        for name in source.names(&format!("{dir}/queues")).into_value().unwrap_or_default() {
+        let names = source.names(&format!("{dir}/queues")).into_value().unwrap_or_default();
+        let transmit = names.iter().filter(|name| name.starts_with("tx-")).count();
+        for name in names {
             let (file, to) = match name.split_once('-') {
                 Some(("rx", _)) => ("rps_cpus", &mut all.rx),
-                Some(("tx", _)) => ("xps_cpus", &mut all.tx),
+                // One transmit queue has no mask: its file is there and can not be read.
+                Some(("tx", _)) if transmit > 1 => ("xps_cpus", &mut all.tx),
                 _ => continue,
             };
             let path = format!("{dir}/queues/{name}/{file}");
-            // One transmit queue has no mask: reading is refused with ENOENT.
             let cpus = source.cpu_mask(&path);
             if to.len() < MOST && !cpus.is_absent() {
                 to.push(Queue { path, cpus });

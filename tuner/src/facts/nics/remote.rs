@@ -195,12 +195,15 @@ pub(super) fn elsewhere() -> Fact<Vec<Elsewhere>> {
         let Some(number) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        // Kernel threads and processes that ended meanwhile have none that can be read.
-        if let Ok(namespace) = std::fs::read_link(process.path().join("ns/net"))
-            && namespace != ours
-            && others.len() < MOST
-        {
-            others.entry(namespace).or_insert(number);
+        match std::fs::read_link(process.path().join("ns/net")) {
+            Ok(namespace) if namespace != ours && others.len() < MOST => {
+                others.entry(namespace).or_insert(number);
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+                return Fact::unknown("only root sees the network namespaces of all processes");
+            }
+            // Processes that ended meanwhile have none that can be read.
+            Ok(_) | Err(_) => {}
         }
     }
     let mut found = Vec::new();
