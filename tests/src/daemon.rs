@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, BufRead as _, BufReader},
-    os::unix::net::UnixDatagram,
+    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -25,6 +25,7 @@ pub struct Setup<'a> {
     site: &'a Site,
     config: PathBuf,
     netns: Option<&'a Netns>,
+    is_nobody: bool,
     environment: Vec<(String, String)>,
     socket: PathBuf,
 }
@@ -40,6 +41,7 @@ impl<'a> Setup<'a> {
             site,
             config,
             netns: None,
+            is_nobody: false,
             environment: Vec::new(),
             socket: site.path("control.sock"),
         }
@@ -49,6 +51,13 @@ impl<'a> Setup<'a> {
     #[must_use]
     pub fn netns(mut self, netns: &'a Netns) -> Self {
         self.netns = Some(netns);
+        self
+    }
+
+    /// As nobody, without a capability and without a way to get one. Takes root; the site becomes everybody's.
+    #[must_use]
+    pub fn as_nobody(mut self) -> Self {
+        self.is_nobody = true;
         self
     }
 
@@ -68,9 +77,21 @@ impl<'a> Setup<'a> {
         let notify = self.site.path("notify.sock");
         let _left_by_an_earlier_one = std::fs::remove_file(&notify);
         let ready = UnixDatagram::bind(&notify).expect("a socket for READY");
+        let program = programs::barewired();
         let mut command = match self.netns {
-            Some(netns) => netns.command(&programs::barewired()),
-            None => Command::new(programs::barewired()),
+            Some(netns) => netns.command(&program),
+            None if self.is_nobody => {
+                for path in [self.site.dir(), &notify] {
+                    let everybody = std::fs::Permissions::from_mode(0o777);
+                    std::fs::set_permissions(path, everybody).expect("the site is ours");
+                }
+                let mut command = Command::new("setpriv");
+                command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
+                command.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]);
+                command.arg(&program);
+                command
+            }
+            None => Command::new(&program),
         };
         command
             .arg("run")

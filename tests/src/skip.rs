@@ -1,6 +1,6 @@
 //! Tests that can not run here, and say so.
 
-use std::{fs, thread};
+use std::{fs, path::Path, thread};
 
 use crate::programs;
 
@@ -39,6 +39,16 @@ pub fn without_program(name: &str) -> bool {
     let without = programs::find(name).is_none();
     if without {
         skip(&format!("needs {name}: `cargo xtask setup` installs it"));
+    }
+    without
+}
+
+/// Whether a folder of the system is not there; the running test is then skipped.
+#[must_use]
+pub fn without_folder(folder: &Path) -> bool {
+    let without = !folder.is_dir();
+    if without {
+        skip(&format!("needs {}", folder.display()));
     }
     without
 }
