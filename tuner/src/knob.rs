@@ -322,6 +322,21 @@ impl Knob {
         }
     }
 
+    /// Is this an interrupt that goes to some of the CPUs that it was given? irqbalance chooses among them, again and
+    /// again, and nobody has changed what was decided.
+    #[must_use]
+    pub fn is_within(&self, now: &Value, given: &Value) -> bool {
+        let (Self::Kernel { path, form: Form::CpuList }, Value::Text(now), Value::Text(given)) =
+            (self, now, given)
+        else {
+            return false;
+        };
+        let cpus = |text: &str| text.trim().parse::<CpuSet>().ok();
+        path.starts_with("proc/irq/")
+            && matches!((cpus(now), cpus(given)), (Some(now), Some(given))
+                if !now.is_empty() && now.is_subset(&given))
+    }
+
     fn read_arguments(
         &self,
         hands: &dyn Hands,

@@ -6,7 +6,7 @@
 //! something of the same keys, it takes that out of both variables first: a key is given once.
 
 use super::Arguments;
-use crate::change::quote;
+use crate::change::{BootValue, quote};
 
 /// Where drop-ins are.
 pub const DROP_IN_DIR: &str = "etc/default/grub.d";
@@ -15,6 +15,8 @@ pub const DROP_IN: &str = "etc/default/grub.d/zz-90-barewire.cfg";
 
 /// What marks the line that says what the file sets, for [`read`].
 const MARK: &str = "# barewire sets: ";
+/// The same for the keys that it takes out.
+const MARK_OUT: &str = "# barewire takes out: ";
 
 /// The whole file. `has_rivals`: may something else set one of these keys?
 #[must_use]
@@ -31,6 +33,12 @@ pub fn drop_in(arguments: &Arguments, has_rivals: bool) -> String {
 pub fn lines(arguments: &Arguments, has_rivals: bool) -> String {
     let words = arguments.words().join(" ");
     let mut text = format!("{MARK}{}\n", crate::change::comment(&words));
+    let is_out = |value: &BootValue| *value == BootValue::Absent;
+    let out = arguments.iter().filter(|argument| is_out(&argument.value));
+    let out: Vec<&str> = out.map(|argument| argument.key.as_str()).collect();
+    if !out.is_empty() {
+        text.push_str(&format!("{MARK_OUT}{}\n", crate::change::comment(&out.join(" "))));
+    }
     if has_rivals && !arguments.is_empty() {
         let keys: Vec<String> = arguments.keys().iter().map(|key| pattern(key)).collect();
         let keys = keys.join("|");
@@ -67,12 +75,17 @@ fn escape(text: &str) -> String {
     escaped
 }
 
-/// What a drop-in that we wrote sets; what it takes out is not of interest any more.
+/// What a drop-in that we wrote sets and takes out.
 #[must_use]
 pub fn read(text: &str) -> Arguments {
     let mut arguments = Arguments::default();
     for line in text.lines().filter_map(|line| line.strip_prefix(MARK.trim_end())) {
         arguments.merge(&Arguments::from_line(line));
+    }
+    for line in text.lines().filter_map(|line| line.strip_prefix(MARK_OUT.trim_end())) {
+        for key in line.split_whitespace() {
+            arguments.set(key, BootValue::Absent);
+        }
     }
     arguments
 }
@@ -97,7 +110,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::change::BootValue;
 
     /// What `grub-mkconfig` makes of `/etc/default/grub` and the drop-in: both variables.
     fn sourced(base: &str, drop_in: &str) -> (String, String) {
@@ -138,6 +150,8 @@ mod tests {
 
         assert_eq!(every, "mcelog * /e*c");
         assert_eq!(normal, "nohz_full=2-3 nosmt hugepagesz=1G hugepages=4 quiet nohz_full_x=1");
+        // What is taken out is known again, so that the next drop-in and the trial take it out as well.
+        assert_eq!(read(&drop_in(&ours, true)).get("mce"), Some(&BootValue::Absent));
     }
 
     #[test]

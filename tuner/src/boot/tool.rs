@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Arguments;
-use crate::{Fact, Source, change::quote};
+use crate::{
+    Fact, Source,
+    change::{BootValue, quote},
+};
 
 /// What makes the boot menu from files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,6 +79,17 @@ impl KernelArguments {
     #[must_use]
     pub fn with(tool: ArgumentTool, arguments: &Arguments) -> Self {
         Self { tool, add: arguments.words(), remove: arguments.keys() }
+    }
+
+    /// What is set and what is taken out.
+    #[must_use]
+    pub fn arguments(&self) -> Arguments {
+        let mut all = Arguments::default();
+        for key in &self.remove {
+            all.set(key, BootValue::Absent);
+        }
+        all.merge(&Arguments::from_line(&self.add.join(" ")));
+        all
     }
 
     /// The commands, word by word.

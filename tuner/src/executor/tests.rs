@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::{ApplyError, Event, Overwrite, apply, boot_id, compile, undo};
+use super::{ApplyError, Event, Overwrite, Standing, apply, boot_id, compile, undo, verify};
 use crate::{
     Fact, Risk,
     boot::MenuTool,
@@ -534,6 +534,26 @@ fn a_value_that_somebody_else_set_since_is_theirs_unless_forced() {
     assert_eq!(text(&fake, "proc/sys/vm/swappiness"), "33\n");
     assert_eq!(back(&fake, Overwrite::Values), Vec::<String>::new());
     assert_eq!(text(&fake, "proc/sys/vm/swappiness"), "60\n");
+}
+
+#[test]
+fn an_interrupt_that_irqbalance_moved_among_its_cpus_is_still_ours() {
+    let (_dir, fake) = machine();
+    run(&fake, &everything()).unwrap();
+    let standing = |fake: &Fake| {
+        let all = verify(fake, &open(fake).entries(fake).unwrap());
+        all.into_iter().find(|one| one.what == format!("/{IRQ}")).unwrap().standing
+    };
+
+    put(fake.root(), IRQ, "1\n");
+    assert_eq!(standing(&fake), Standing::Rounded { now: "1".to_owned() });
+    put(fake.root(), IRQ, "1-2\n");
+    assert_eq!(standing(&fake), Standing::Changed { now: "1-2".to_owned() });
+    assert_eq!(back(&fake, Overwrite::Nothing).len(), 1);
+
+    put(fake.root(), IRQ, "1\n");
+    assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
+    assert_eq!(text(&fake, IRQ), "0-7\n");
 }
 
 #[test]

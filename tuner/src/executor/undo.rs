@@ -155,7 +155,7 @@ fn restore(
         return Ok(Restored::Already);
     }
     let is_ours = match before {
-        Progress::Done { became } => knob.is_same(&now, became),
+        Progress::Done { became } => knob.is_same(&now, became) || knob.is_within(&now, became),
         // Cut short: what takes several deeds, or what the kernel may have rounded, can be anything.
         _ => knob.is_compound() || knob.is_same(&now, to),
     };

@@ -11,7 +11,7 @@ use crate::{
     boot::{self, Arguments},
     change::{BootValue, Change},
     hands::Hands,
-    journal::{Deed, Entry, Kind, Progress},
+    journal::{Deed, Entry, Progress},
     knob::{Knob, Value},
     plan::Step,
 };
@@ -138,7 +138,7 @@ fn stands(
         return Standing::Refused { why: "it ended".to_owned() };
     }
     let text = now.summary();
-    if knob.is_same(&now, became) {
+    if knob.is_same(&now, became) || knob.is_within(&now, to) {
         Standing::Rounded { now: text }
     } else if !is_same_boot && !knob.is_lasting() {
         Standing::Lapsed { now: text }
@@ -154,7 +154,7 @@ pub(super) fn arguments_of(step: &Step) -> Option<Arguments> {
         Change::File { path, content } if path == boot::grub::DROP_IN => {
             Some(boot::grub::read(content))
         }
-        Change::KernelArguments(arguments) => Some(Arguments::from_line(&arguments.add.join(" "))),
+        Change::KernelArguments(arguments) => Some(arguments.arguments()),
         _ => None,
     }
 }
@@ -177,8 +177,8 @@ fn arguments(source: &Source, entries: &[Entry], boot: Option<&str>) -> Vec<Veri
         };
         for argument in wanted.iter() {
             let now = running.get(&argument.key);
-            let is_there = now == Some(&argument.value);
-            let standing = match (is_there, is_rebooted && !entry.is_on_trial()) {
+            let is_there = now.unwrap_or(&BootValue::Absent) == &argument.value;
+            let standing = match (is_there, is_rebooted) {
                 (true, _) => effective(source, &argument.key, &argument.value),
                 (false, false) => Standing::Pending,
                 (false, true) => Standing::NotTaken { now: said(now) },
@@ -187,7 +187,7 @@ fn arguments(source: &Source, entries: &[Entry], boot: Option<&str>) -> Vec<Veri
         }
         for (size, count) in wanted.hugepages() {
             let now = running.hugepages().get(size);
-            let standing = match (now == Some(count), is_rebooted && !entry.is_on_trial()) {
+            let standing = match (now == Some(count), is_rebooted) {
                 (true, _) => Standing::Took,
                 (false, false) => Standing::Pending,
                 (false, true) => Standing::NotTaken { now: now.cloned().unwrap_or_default() },
@@ -232,12 +232,5 @@ fn effective(source: &Source, key: &str, value: &BootValue) -> Standing {
         }
         (Some(now), Some(_)) => Standing::Changed { now: now.to_string() },
         (None, _) | (_, None) => Standing::Took,
-    }
-}
-
-impl Entry {
-    /// Are its kernel arguments still to show that the machine comes up with them?
-    fn is_on_trial(&self) -> bool {
-        self.kind == Kind::Apply && self.trial.is_some()
     }
 }
