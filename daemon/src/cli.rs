@@ -29,6 +29,12 @@ pub enum Command {
     Plan(PlanArgs),
     /// Show the graph of stages.
     Graph(GraphArgs),
+    /// Print the completions for a shell.
+    #[command(hide = true)]
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
     /// Write the manual pages into a folder.
     #[command(hide = true)]
     Man {

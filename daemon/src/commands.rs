@@ -28,6 +28,7 @@ pub(crate) fn run(cli: Cli, started: Instant) -> Exit {
             Err(exit) => exit,
         },
         Command::Plan(args) => plan(&args),
+        Command::Completions { shell } => completions(shell),
         Command::Man { folder } => man(&folder),
         Command::Run(source) => match load(&source) {
             Ok(config) => {
@@ -182,6 +183,14 @@ fn show(plan: &Plan, json: bool) -> Exit {
         eprintln!("help: {}", shortage.help());
     }
     print(&text)
+}
+
+fn completions(shell: clap_complete::Shell) -> Exit {
+    let mut command = <Cli as clap::CommandFactory>::command();
+    // clap panics when its writer fails, so it gets one that does not.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "barewired", &mut script);
+    print(&String::from_utf8_lossy(&script))
 }
 
 /// Writes the manual pages.

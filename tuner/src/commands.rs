@@ -4,12 +4,14 @@ mod analyze;
 mod apply;
 mod bind;
 mod changes;
+mod completions;
 mod confirm;
 mod dead_man;
 mod diff;
 mod facts;
 mod gate;
 mod history;
+mod man;
 mod measure;
 mod measurement;
 mod plan;
@@ -105,6 +107,10 @@ enum Command {
     Measure(measurement::Args),
     /// Print the JSON Schema of what `analyze --json` answers.
     Schema(schema::Args),
+    #[command(hide = true)]
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Man(man::Args),
 }
 
 /// What is around the process; the library asks for nothing itself.
@@ -276,6 +282,8 @@ pub fn run(
         Command::Watch(args) => watch::run(&args, &mut session),
         Command::Measure(args) => measurement::run(&args, &mut session),
         Command::Schema(args) => schema::run(&args, &mut session),
+        Command::Completions(args) => completions::run(&args, &mut session),
+        Command::Man(args) => man::run(&args, &mut session),
     };
     match done {
         Ok(exit) => exit,

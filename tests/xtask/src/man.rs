@@ -8,8 +8,12 @@ use crate::{
 };
 
 /// Programs with man pages: their crate, and their name.
-const PROGRAMS: &[(&str, &str)] =
-    &[("daemon", "barewired"), ("ctl", "barewire"), ("bench", "barewire-bench")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("daemon", "barewired"),
+    ("ctl", "barewire"),
+    ("tuner", "barewire-tune"),
+    ("bench", "barewire-bench"),
+];
 
 /// Builds the programs and collects their pages in target/man.
 pub(crate) fn run(interrupt: &Interrupt) -> Result<(), Failure> {
