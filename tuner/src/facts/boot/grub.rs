@@ -20,6 +20,9 @@ const ENVIRONMENTS: [&str; 2] = ["boot/grub/grubenv", "boot/grub2/grubenv"];
 /// The most bytes of a menu: a machine with hundreds of kernels has less.
 const MENU: usize = 4 << 20;
 
+/// The most drop-ins that are read.
+const FILES: usize = 1024;
+
 /// The most levels of submenus.
 const DEEPEST: usize = 16;
 
@@ -74,10 +77,9 @@ impl Grub {
                 .push(SettingsFile { path, assignments: text.map(|text| assignments(&text)) }),
         };
         add("etc/default/grub".to_owned());
-        for name in source.names("etc/default/grub.d").into_value().unwrap_or_default() {
-            if name.ends_with(".cfg") {
-                add(format!("etc/default/grub.d/{name}"));
-            }
+        let names = source.names("etc/default/grub.d").into_value().unwrap_or_default();
+        for name in names.iter().filter(|name| name.ends_with(".cfg")).take(FILES) {
+            add(format!("etc/default/grub.d/{name}"));
         }
         let text: Fact<String> = source.root().text_up_to(menu_file, MENU).into();
         Fact::Is(Self {
