@@ -9,11 +9,13 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use config::CpuId;
 
 use crate::{
+    compare::FailOn,
     exit,
     peer::{
         case::{Arm, Mode},
         traffic::Frames,
     },
+    run::echo::EchoArgs,
 };
 
 /// Compares packet paths on the same work, with numbers that can be checked
@@ -28,14 +30,87 @@ pub struct Cli {
 /// What to compare. Each variant is a folder of this crate.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// The kernel's paths against those around it: round trips of probes, with full distributions (needs root)
+    Run(RunArgs),
+    /// Two runs: before and after a change, of two builds, on two hosts
+    Compare(CompareArgs),
+    /// What this host can be believed about: its class, from what it does to a thread that wants to be left alone
+    Qualify(QualifyArgs),
     /// barewired against dpdk-testpmd: the same core, the same virtual devices, the same settings
     Peer(PeerArgs),
+    /// Send back what comes: the kernel's side of `run`
+    #[command(hide = true)]
+    Echo(EchoArgs),
     /// Write the man pages into a folder
     #[command(hide = true)]
     Man {
         /// The folder
         folder: PathBuf,
     },
+}
+
+/// `barewire-bench run`
+#[derive(Debug, Clone, Args)]
+pub struct RunArgs {
+    /// The plan: quick (2 minutes at most), standard (15), soak (hours), or a file
+    #[arg(default_value = "quick", value_name = "PLAN")]
+    pub plan: String,
+    /// Where the files go; bench-PLAN-TIME by default
+    #[arg(long, short, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// The CPU that is measured; the last by default
+    #[arg(long, value_name = "N", value_parser = cpu)]
+    pub cpu: Option<CpuId>,
+    /// The CPU for the generator and everything else; the first by default
+    #[arg(long, value_name = "N", value_parser = cpu)]
+    pub other_cpu: Option<CpuId>,
+    /// Repeats the orders and resamples of an earlier run
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// barewired's file; by default next to this program
+    #[arg(long, value_name = "PATH")]
+    pub barewired: Option<PathBuf>,
+    /// testpmd's file; by default `dpdk-testpmd` of the system
+    #[arg(long, value_name = "PATH")]
+    pub testpmd: Option<PathBuf>,
+    /// Print the groups of result.json instead of the summary
+    #[arg(long)]
+    pub json: bool,
+    /// When to use colours (NO_COLOR is honoured)
+    #[arg(long, value_enum, default_value_t = Color::Auto)]
+    pub color: Color,
+}
+
+/// `barewire-bench compare`
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// The run before: its directory, or its result.json
+    pub a: PathBuf,
+    /// The run after
+    pub b: PathBuf,
+    /// End with code 5 when a path's time in B through that in A is above this, with all of its interval: p50>1.1,p99>1.05
+    #[arg(long, value_name = "LIMIT,…", value_delimiter = ',')]
+    pub fail_on: Vec<FailOn>,
+    /// Only these paths
+    #[arg(long, value_name = "ARM,…", value_delimiter = ',')]
+    pub arms: Vec<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `barewire-bench qualify`
+#[derive(Debug, Clone, Args)]
+pub struct QualifyArgs {
+    /// How long to look, in seconds: a minute says much, an hour more
+    #[arg(long, value_name = "S", default_value_t = 10.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// The CPU whose class it is; the last by default
+    #[arg(long, value_name = "N", value_parser = cpu)]
+    pub cpu: Option<CpuId>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `barewire-bench peer`

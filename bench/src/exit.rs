@@ -16,6 +16,8 @@ pub enum Exit {
     Unfit = 3,
     /// Something asked for was left out, because this machine or this user can not do it.
     Skipped = 4,
+    /// `compare`: worse than `--fail-on` allows.
+    Worse = 5,
     /// Ctrl-C, or a polite kill.
     Interrupted = 130,
 }
@@ -33,4 +35,5 @@ pub const TABLE: &str = "Exit codes:
   2    the command line is wrong
   3    more than a tenth of the trials were invalid: the machine is not fit to measure on now
   4    something asked for was left out, because this machine or this user can not do it
+  5    compare: worse than --fail-on allows
   130  interrupted";

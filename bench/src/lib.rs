@@ -5,8 +5,14 @@
 //! is a ratio with an interval, never an absolute rate. It refuses to compare what does not do the same work.
 //!
 //! ```text
+//!  run          the kernel's paths against those around it: round trips of open-loop probes
 //!  peer         barewired against dpdk-testpmd, driven through their own counters
+//!  compare      two runs: before and after, here and there
+//!  qualify      what this host can be believed about
 //!
+//!  probe        probes: when they leave, what they carry, what became of them; no I/O
+//!  wire         what they go through
+//!  mlrsearch    the load that a path carries
 //!  program      processes under measurement: started, paused, killed whatever happens
 //!  core_time    whether a thread had its CPU to itself
 //!  statistics   medians, bootstrap intervals, verdicts; pure
@@ -28,7 +34,9 @@
 pub use statistics;
 
 pub mod cli;
+pub mod compare;
 pub mod core_time;
+pub mod environment;
 pub mod exit;
 pub mod http;
 pub mod interrupt;
@@ -36,4 +44,7 @@ pub mod mlrsearch;
 pub mod peer;
 pub mod probe;
 pub mod program;
+pub mod qualify;
+pub mod run;
 pub mod say;
+pub mod wire;

@@ -5,8 +5,9 @@ use std::{error::Error, process::ExitCode};
 
 use bench::{
     cli::{Cli, Command},
+    compare,
     exit::Exit,
-    peer, say,
+    peer, qualify, run, say,
 };
 use clap::{CommandFactory as _, Parser as _};
 
@@ -17,6 +18,16 @@ fn main() -> ExitCode {
             say::note(format_args!("{}", chain(&error)));
             error.exit()
         }),
+        Command::Run(args) => run::run(&args).unwrap_or_else(|error| {
+            say::note(format_args!("{}", chain(&error)));
+            error.exit()
+        }),
+        Command::Compare(args) => compare::run(&args).unwrap_or_else(|error| failure(&error)),
+        Command::Qualify(args) => qualify::run(&args).unwrap_or_else(|error| failure(&error)),
+        Command::Echo(args) => match run::echo::run(&args) {
+            Ok(()) => Exit::Measured,
+            Err(error) => failure(&error),
+        },
         Command::Man { folder } => match clap_mangen::generate_to(Cli::command(), &folder) {
             Ok(()) => Exit::Measured,
             Err(error) => {
@@ -26,6 +37,11 @@ fn main() -> ExitCode {
         },
     }
     .into()
+}
+
+fn failure(error: &dyn Error) -> Exit {
+    say::note(format_args!("{}", chain(error)));
+    Exit::Failure
 }
 
 /// An error and its causes, on one line.

@@ -46,6 +46,24 @@ impl Barewired {
         cpus: &CpuSet,
         interrupt: &Interrupt,
     ) -> Result<Self, ProgramError> {
+        Self::start_as(name, file, configuration, socket, dir, cpus, interrupt, |line| line)
+    }
+
+    /// The same with a command line that is changed: to run somewhere else.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    #[expect(clippy::too_many_arguments, reason = "as above, and one more")]
+    pub fn start_as(
+        name: &str,
+        file: &Path,
+        configuration: &str,
+        socket: &Path,
+        dir: &Path,
+        cpus: &CpuSet,
+        interrupt: &Interrupt,
+        change: impl FnOnce(CommandLine) -> CommandLine,
+    ) -> Result<Self, ProgramError> {
         let (config, notify) = (dir.join("barewired.toml"), dir.join("notify.sock"));
         let started =
             |source| ProgramError::Start { name: name.to_owned(), file: file.to_owned(), source };
@@ -54,7 +72,7 @@ impl Barewired {
         ready.set_read_timeout(Some(STEP)).map_err(started)?;
         let mut line = command(file, &config);
         line.environment.push(("NOTIFY_SOCKET".to_owned(), notify.into_os_string()));
-        let mut program = Program::start(name, &line, dir, cpus)?;
+        let mut program = Program::start(name, &change(line), dir, cpus)?;
         wait_until_ready(&mut program, &ready, interrupt)?;
         let plan = ask(&program, socket, "/v1/plan")?;
         Ok(Self { program, socket: socket.to_owned(), plan })

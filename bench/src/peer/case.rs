@@ -4,7 +4,7 @@ use std::{fmt, path::Path};
 
 use clap::ValueEnum;
 use config::CpuId;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What both programs are set to, as near as each allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -311,7 +311,7 @@ pub struct Files<'a> {
 }
 
 /// The CPUs of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cpus {
     /// Where the programs under measurement turn.
     pub measured: CpuId,

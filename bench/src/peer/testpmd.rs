@@ -142,8 +142,23 @@ impl Testpmd {
         cpus: &CpuSet,
         interrupt: &Interrupt,
     ) -> Result<Self, ProgramError> {
-        let program = Program::start(name, &setup.command(), dir, cpus)?;
-        let mut testpmd = Self { program, ports: setup.devices.len() };
+        Self::start_as(name, &setup.command(), setup.devices.len(), dir, cpus, interrupt)
+    }
+
+    /// The same with a command line that was changed: to run somewhere else.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_as(
+        name: &str,
+        line: &CommandLine,
+        ports: usize,
+        dir: &Path,
+        cpus: &CpuSet,
+        interrupt: &Interrupt,
+    ) -> Result<Self, ProgramError> {
+        let program = Program::start(name, line, dir, cpus)?;
+        let mut testpmd = Self { program, ports };
         testpmd.forward(interrupt)?;
         Ok(testpmd)
     }

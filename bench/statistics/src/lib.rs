@@ -11,7 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How often the blocks are drawn again for an interval.
 pub const RESAMPLES: usize = 10_000;
@@ -20,7 +20,8 @@ pub const RESAMPLES: usize = 10_000;
 pub const CONFIDENCE: f64 = 0.95;
 
 /// A value, and where it would lie if the same was measured again.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Estimate {
     /// The median over the blocks.
     pub value: f64,

@@ -1,0 +1,154 @@
+//! The cables of a trial: veth pairs between us and the path, without any offload, and addresses that need no question.
+
+use std::{collections::BTreeMap, net::Ipv4Addr};
+
+use config::MacAddress;
+
+use super::own::{Namespace, OwnError, command};
+use crate::probe::frame::Route;
+
+/// How a path is cabled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cabling {
+    /// One pair: frames come back where they left.
+    One,
+    /// Two: frames leave through the first and come back through the second.
+    Two,
+    /// One pair with both ends at us.
+    Loop,
+}
+
+/// Offloads that a real wire would not have done, or that would join frames.
+const OFFLOADS: [&str; 7] =
+    ["rx-checksumming", "tx-checksumming", "sg", "tso", "gso", "gro", "rx-udp-gro-forwarding"];
+
+/// Where frames are sent. Not the interface's own address: the kernel drops what comes back at once as somebody
+/// else's, instead of looking for a route for each frame.
+pub const GENERATOR: &str = "02:b7:00:00:00:99";
+/// Who is behind a path that forwards: us again, by another name.
+pub const BEHIND: &str = "02:b7:00:00:00:98";
+/// The path's first interface.
+pub const FIRST: &str = "02:b7:00:00:00:02";
+/// Its second.
+pub const SECOND: &str = "02:b7:00:00:00:03";
+/// Where our frames come from.
+pub const OUR_ADDRESS: &str = "198.18.0.1";
+/// The path's first interface.
+pub const FIRST_ADDRESS: &str = "198.18.0.2";
+/// Its second.
+pub const SECOND_ADDRESS: &str = "198.19.0.2";
+/// What lies behind the second, at us.
+pub const BEHIND_ADDRESS: &str = "198.19.0.1";
+
+/// The UDP port of probes: echo (RFC 862).
+pub const PORT: u16 = 7;
+
+impl Cabling {
+    /// Our interfaces: where frames leave, and where they come back.
+    #[must_use]
+    pub fn ours(self) -> (&'static str, &'static str) {
+        match self {
+            Self::One => ("gen0", "gen0"),
+            Self::Two | Self::Loop => ("gen0", "gen1"),
+        }
+    }
+
+    /// The path's interfaces.
+    #[must_use]
+    pub fn theirs(self) -> &'static [&'static str] {
+        match self {
+            Self::One => &["dut0"],
+            Self::Two => &["dut0", "dut1"],
+            Self::Loop => &[],
+        }
+    }
+}
+
+/// Cables that exist. Dropping them takes them away.
+#[derive(Debug)]
+pub struct Cables {
+    cabling: Cabling,
+}
+
+impl Cables {
+    /// Lays them, between us and the path; of no path, between us and us.
+    ///
+    /// # Errors
+    /// [`OwnError`]
+    pub fn lay(cabling: Cabling, path: Option<&Namespace>) -> Result<Self, OwnError> {
+        let cables = Self { cabling };
+        match (cabling, path) {
+            (Cabling::Loop, _) | (_, None) => {
+                command(&words("ip link add gen0 type veth peer name gen1"))?;
+                for ours in ["gen0", "gen1"] {
+                    quiet(ours)?;
+                }
+            }
+            (Cabling::One | Cabling::Two, Some(path)) => {
+                let ends = [("gen0", "dut0", FIRST), ("gen1", "dut1", SECOND)];
+                for (ours, theirs, mac) in ends.into_iter().take(cabling.theirs().len()) {
+                    let pid = path.pid();
+                    let line = format!(
+                        "ip link add {ours} type veth peer name {theirs} address {mac} netns {pid}"
+                    );
+                    command(&words(&line))?;
+                    path.command(&["sh", "-c", &quietly(theirs)])?;
+                    quiet(ours)?;
+                }
+            }
+        }
+        Ok(cables)
+    }
+}
+
+impl Drop for Cables {
+    fn drop(&mut self) {
+        // With its other end. What is not there any more needs no taking away.
+        let (out, back) = self.cabling.ours();
+        for ours in if out == back { vec![out] } else { vec![out, back] } {
+            let _gone = command(&["ip", "link", "delete", ours]);
+        }
+    }
+}
+
+/// Sets an interface of ours up so that nobody says anything there but us.
+fn quiet(interface: &str) -> Result<(), OwnError> {
+    command(&["sh", "-c", &quietly(interface)]).map(drop)
+}
+
+/// A few programs at once: a trial starts with it, and each costs a millisecond.
+fn quietly(interface: &str) -> String {
+    let offloads: Vec<String> = OFFLOADS.iter().map(|name| format!("{name} off")).collect();
+    format!(
+        "set -e; echo 1 > /proc/sys/net/ipv6/conf/{interface}/disable_ipv6; \
+         ethtool -K {interface} {} >/dev/null 2>&1; ip link set {interface} arp off up",
+        offloads.join(" ")
+    )
+}
+
+fn words(line: &str) -> Vec<&str> {
+    line.split(' ').collect()
+}
+
+/// Where probes go: to the path's first interface and address, or through it.
+#[must_use]
+pub fn route(to: &str, destination: &str, flows: u16) -> Route {
+    let mac = |text: &str| text.parse::<MacAddress>().expect("our addresses are addresses");
+    let ip = |text: &str| text.parse::<Ipv4Addr>().expect("our addresses are addresses");
+    Route {
+        from: mac(GENERATOR),
+        to: mac(to),
+        source: ip(OUR_ADDRESS),
+        destination: ip(destination),
+        first_port: 49_152,
+        port: PORT,
+        flows,
+    }
+}
+
+/// The offloads of an interface of ours that are on: for the report. None could be turned off.
+#[must_use]
+pub fn offloads(interface: &str) -> BTreeMap<String, bool> {
+    let features = linux::ethtool::features(interface).unwrap_or_default();
+    features.into_iter().map(|(name, feature)| (name, feature.is_on)).collect()
+}

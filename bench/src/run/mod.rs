@@ -1,0 +1,269 @@
+//! The kernel's paths against those around it: `barewire-bench run`.
+//!
+//! ```text
+//!  plan ─► experiment ─┬─► start: namespaces (own), cables (link), a path's program, a probe that comes back
+//!                      └─► trial: probes through a wire, counters, what makes it invalid
+//!  trials ─► conclude ─► result ─► files, summary
+//! ```
+//! Everything happens in namespaces of our own, made by [`own`]: they are gone when we are, however we end.
+
+pub mod arm;
+pub mod conclude;
+pub mod configuration;
+pub mod counters;
+pub mod echo;
+pub mod experiment;
+pub mod files;
+pub mod link;
+pub mod own;
+pub mod plan;
+pub mod result;
+pub mod start;
+pub mod summary;
+pub mod trial;
+
+use std::{
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+    time::{Duration, Instant, SystemTime},
+};
+
+use config::CpuSet;
+use linux::Root;
+
+use self::{
+    arm::Arm,
+    own::OwnError,
+    plan::{Plan, PlanError},
+    result::{End, LeftOut, RunResult, SCHEMA},
+    start::Lab,
+};
+use crate::{
+    cli::RunArgs,
+    environment,
+    exit::Exit,
+    interrupt::Interrupt,
+    peer::{barewired, case::Cpus, testpmd},
+    qualify::{self, Class},
+    say,
+};
+
+/// Above this share of invalid trials the machine is not fit to measure on.
+const UNFIT: f64 = 0.1;
+
+/// Why there is no result.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The command line asks for what can not be.
+    #[error("{0}")]
+    Usage(String),
+    /// No place of our own.
+    #[error(transparent)]
+    Own(#[from] OwnError),
+    /// The host could not be looked at.
+    #[error("the host could not be qualified")]
+    Qualify(#[from] noise::MeasureError),
+    /// The machine can not be read, or a file not be written.
+    #[error("{what}")]
+    Io {
+        /// What failed.
+        what: String,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl RunError {
+    /// How the program ends with it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Plan(_) | Self::Usage(_) => Exit::Usage,
+            Self::Own(_) | Self::Qualify(_) | Self::Io { .. } => Exit::Failure,
+        }
+    }
+}
+
+fn io<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
+    what: &str,
+) -> impl FnOnce(E) -> RunError + use<E> {
+    let what = what.to_owned();
+    move |source| RunError::Io { what, source: io::Error::other(source) }
+}
+
+/// Measures a plan, writes the files and prints the summary.
+///
+/// It has to be called before this process has a second thread.
+///
+/// # Errors
+/// [`RunError`]; nothing is left then.
+pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
+    let plan = Plan::find(&args.plan)?;
+    let now = SystemTime::now();
+    let begun = jiff::Timestamp::try_from(now).map_err(io("the clock is wrong"))?;
+    let out = match &args.out {
+        Some(out) => out.clone(),
+        None => PathBuf::from(format!("bench-{}-{}", plan.name, begun.strftime("%Y%m%dT%H%M%SZ"))),
+    };
+    // Made now, so that nobody waits for what can not be written; and opened from here on whatever is mounted above.
+    std::fs::create_dir_all(&out).map_err(io(&format!("cannot make {}", out.display())))?;
+    let out = out.canonicalize().map_err(io(&format!("cannot find {}", out.display())))?;
+    let root = Root::system().map_err(io("cannot read the machine"))?;
+    let allowed = linux::thread::affinity().map_err(io("cannot read this process's CPUs"))?;
+    let cpus = choose_cpus(args, &allowed)?;
+    let environment = environment::read(&root);
+
+    // A program that enters a namespace starts at its root.
+    let whole = |file: PathBuf| file.canonicalize().ok();
+    let barewired = barewired::find(args.barewired.as_deref()).and_then(whole);
+    let testpmd = testpmd::find(args.testpmd.as_deref()).and_then(whole);
+    let (plan, left_out) = possible(plan, barewired.is_some(), testpmd.is_some());
+    if plan.groups.is_empty() {
+        return Err(RunError::Usage("nothing of the plan can run here".to_owned()));
+    }
+    let own = std::env::current_exe().map_err(io("cannot find this program"))?;
+    let used: Vec<&Path> = [Some(&out), Some(&own), barewired.as_ref(), testpmd.as_ref()]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
+        .collect();
+    let dir = own::enter(&root, &used)?;
+
+    let interrupt = Interrupt::install().map_err(io("cannot catch signals"))?;
+    say::progress(format_args!("looking at the host"));
+    let host = qualify::qualify(
+        &root,
+        cpus.measured,
+        &CpuSet::from_iter([cpus.measured, cpus.other]),
+        Duration::from_millis(plan.qualify_ms),
+    )?;
+    say::end_of_progress();
+    // Nothing of ours on the measured CPU: not this thread, and not those that it starts.
+    linux::thread::pin(cpus.other).map_err(io("cannot stay off the measured CPU"))?;
+    if let Err(error) = linux::thread::lock_memory() {
+        say::note(format_args!("this program's memory can not be locked: {error}"));
+    }
+    let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let lab = Lab { root, interrupt, cpus, allowed, dir, barewired, testpmd };
+    let start = Instant::now();
+    let (made, end) = experiment::run(&lab, &plan, seed);
+
+    let groups =
+        plan.groups.iter().map(|group| conclude::group(&plan, group, &made.trials, seed)).collect();
+    let result = RunResult {
+        schema: SCHEMA.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        begun: begun.to_string(),
+        seconds: start.elapsed().as_secs_f64(),
+        end,
+        seed,
+        plan,
+        cpus,
+        host,
+        environment,
+        left_out: left_out.into_iter().chain(made.left_out).collect(),
+        starts: made.starts,
+        trials: made.trials,
+        groups,
+    };
+    files::write(&result, now, &out).map_err(io("cannot write the result"))?;
+    print(args, &result, &out)?;
+    Ok(verdict_on_the_run(&result))
+}
+
+/// The last CPU is measured, the first does the rest, unless told otherwise.
+fn choose_cpus(args: &RunArgs, allowed: &CpuSet) -> Result<Cpus, RunError> {
+    let usage = |text: String| Err(RunError::Usage(text));
+    let (Some(first), Some(last)) = (allowed.first(), allowed.last()) else {
+        return usage("this process may run on no CPU".to_owned());
+    };
+    let measured = args.cpu.unwrap_or(last);
+    let other = args.other_cpu.unwrap_or(if measured == first { last } else { first });
+    if let Some(cpu) = [measured, other].into_iter().find(|cpu| !allowed.contains(*cpu)) {
+        return usage(format!("cpu {cpu} is not among the CPUs of this process ({allowed})"));
+    }
+    if measured == other {
+        return usage(format!("there have to be two CPUs, and this process may use {allowed}"));
+    }
+    Ok(Cpus { measured, other })
+}
+
+/// What is left of a plan where programs are missing.
+fn possible(plan: Plan, has_barewired: bool, has_testpmd: bool) -> (Plan, Vec<LeftOut>) {
+    let missing = |arm: Arm| {
+        if arm.is_barewired() && !has_barewired {
+            Some("there is no barewired next to this program; see --barewired")
+        } else if arm.is_testpmd() && !has_testpmd {
+            Some("there is no dpdk-testpmd (Debian: dpdk-dev); see --testpmd")
+        } else {
+            None
+        }
+    };
+    let mut left_out = Vec::new();
+    for group in &plan.groups {
+        for member in group.members() {
+            if let Some(why) = missing(member.arm) {
+                let why = why.to_owned();
+                left_out.push(LeftOut { group: group.kind, member: Some(member), why });
+            }
+        }
+        if missing(group.reference).is_some() {
+            let why = "its reference can not run".to_owned();
+            left_out.push(LeftOut { group: group.kind, member: None, why });
+        }
+    }
+    (plan.without(|arm| missing(arm).is_some()), left_out)
+}
+
+fn print(args: &RunArgs, result: &RunResult, dir: &Path) -> Result<(), RunError> {
+    let mut out = io::stdout();
+    let text = if args.json {
+        let text = serde_json::to_string(&result.groups).map_err(io("cannot write JSON"))?;
+        format!("{text}\n")
+    } else {
+        let summary = summary::summary(result, args.color.is_on(&out));
+        format!("{summary}\n{}\nEverything is in {}\n", result.host, dir.display())
+    };
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        // Whoever reads us has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(io("cannot write the summary")),
+    }
+}
+
+fn verdict_on_the_run(result: &RunResult) -> Exit {
+    let (trials, invalid) = result.validity();
+    #[expect(clippy::cast_precision_loss, reason = "there are not 2^52 trials")]
+    let is_unfit = trials > 0 && invalid as f64 > UNFIT * trials as f64;
+    if result.host.class >= Class::C {
+        say::note(format_args!(
+            "a host of class {}: its ratios are worth something, its times are not",
+            result.host.class
+        ));
+    }
+    match &result.end {
+        End::Interrupted => Exit::Interrupted,
+        End::Failed { .. } => Exit::Failure,
+        End::Complete if is_unfit => Exit::Unfit,
+        End::Complete if !result.left_out.is_empty() => Exit::Skipped,
+        End::Complete => Exit::Measured,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_without_programs_still_measures_the_kernel() {
+        let (plan, left_out) = possible(Plan::find("standard").unwrap(), false, false);
+        assert!(!plan.needs(Arm::is_bypass));
+        assert_eq!(plan.groups.len(), 3);
+        assert_eq!(left_out.len(), 8);
+        let (plan, left_out) = possible(Plan::find("standard").unwrap(), true, true);
+        assert_eq!((plan, left_out), (Plan::find("standard").unwrap(), vec![]));
+    }
+}

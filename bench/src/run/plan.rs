@@ -1,0 +1,392 @@
+//! What is measured: a file of TOML, or one of three that are built in.
+
+use std::{path::Path, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::arm::{Arm, Group};
+use crate::probe::{
+    schedule::{Pattern, Schedule},
+    validity::Limits,
+};
+
+/// A whole run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// As it is called in reports.
+    pub name: String,
+    /// Blocks: in each, every arm of a group is started afresh and measured once, in random order. Intervals come from
+    /// the differences between blocks, so fewer than 5 decide nothing.
+    pub blocks: usize,
+    /// Before each trial, in ms. What leaves meanwhile is kept apart.
+    #[serde(default = "warm_up_ms")]
+    pub warm_up_ms: u64,
+    /// Of each trial, in ms.
+    pub measure_ms: u64,
+    /// How long the last probes are waited for, in ms. What is not back then is lost.
+    #[serde(default = "drain_ms")]
+    pub drain_ms: u64,
+    /// What the generator must keep for a trial to count.
+    #[serde(default)]
+    pub limits: Keep,
+    /// A difference as large as this share is to be seen: where the intervals are wider, the answer is inconclusive.
+    #[serde(default = "resolution")]
+    pub resolution: f64,
+    /// How long the host is looked at first, in ms for each CPU.
+    #[serde(default = "qualify_ms")]
+    pub qualify_ms: u64,
+    /// Who is compared, at what.
+    #[serde(rename = "group")]
+    pub groups: Vec<GroupPlan>,
+}
+
+/// One group of a plan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupPlan {
+    /// What its paths do.
+    pub kind: Group,
+    /// The paths.
+    pub arms: Vec<Arm>,
+    /// The one that the others are compared with.
+    pub reference: Arm,
+    /// The one that takes part twice: what two equal paths differ by here. None: nothing is called faster or slower.
+    #[serde(default)]
+    pub twin: Option<Arm>,
+    /// Frames a second.
+    pub loads: Vec<f64>,
+    /// Bytes of a frame, with its check sequence: 64 to 1518.
+    #[serde(default = "sizes")]
+    pub sizes: Vec<usize>,
+    /// How frames are spaced.
+    #[serde(default = "constant")]
+    pub spacing: Pattern,
+    /// Flows: source ports that take turns.
+    #[serde(default = "one")]
+    pub flows: u16,
+}
+
+/// What the generator must keep.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Keep {
+    /// What a virtual machine can.
+    #[default]
+    Virtual,
+    /// What bare metal can.
+    Metal,
+}
+
+impl Keep {
+    /// As numbers.
+    #[must_use]
+    pub fn limits(self) -> Limits {
+        match self {
+            Self::Virtual => Limits::VIRTUAL,
+            Self::Metal => Limits::METAL,
+        }
+    }
+}
+
+fn warm_up_ms() -> u64 {
+    200
+}
+fn drain_ms() -> u64 {
+    50
+}
+fn resolution() -> f64 {
+    0.1
+}
+fn qualify_ms() -> u64 {
+    1000
+}
+fn sizes() -> Vec<usize> {
+    vec![64]
+}
+fn constant() -> Pattern {
+    Pattern::Constant
+}
+fn one() -> u16 {
+    1
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// The file can not be read.
+    #[error("cannot read {file}")]
+    Read {
+        /// The file.
+        file: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no plan.
+    #[error("{file} is no plan: {why}")]
+    Parse {
+        /// The file.
+        file: String,
+        /// Where and why.
+        why: String,
+    },
+    /// It asks for what can not be.
+    #[error("{file}: {}", wrong.join("; "))]
+    Wrong {
+        /// The file.
+        file: String,
+        /// Everything that is wrong.
+        wrong: Vec<String>,
+    },
+}
+
+/// The plans that are built in, by name.
+pub const BUILT_IN: [(&str, &str); 3] = [
+    ("quick", include_str!("../../plans/quick.toml")),
+    ("standard", include_str!("../../plans/standard.toml")),
+    ("soak", include_str!("../../plans/soak.toml")),
+];
+
+/// The longest file that is read.
+const LONGEST: u64 = 1 << 20;
+
+impl Plan {
+    /// One that is built in, or a file.
+    ///
+    /// # Errors
+    /// [`PlanError`]
+    pub fn find(name: &str) -> Result<Self, PlanError> {
+        if let Some((_, text)) = BUILT_IN.iter().find(|(built_in, _)| *built_in == name) {
+            return Self::parse(text, name);
+        }
+        let failed = |source| PlanError::Read { file: name.to_owned(), source };
+        let mut text = String::new();
+        let file = std::fs::File::open(Path::new(name)).map_err(failed)?;
+        std::io::Read::read_to_string(&mut std::io::Read::take(file, LONGEST), &mut text)
+            .map_err(failed)?;
+        Self::parse(&text, name)
+    }
+
+    /// Reads a plan.
+    ///
+    /// # Errors
+    /// [`PlanError`], with everything that is wrong at once.
+    pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
+        let file = || file.to_owned();
+        let plan: Self = toml::from_str(text)
+            .map_err(|error| PlanError::Parse { file: file(), why: error.to_string() })?;
+        let wrong = plan.wrong();
+        if wrong.is_empty() { Ok(plan) } else { Err(PlanError::Wrong { file: file(), wrong }) }
+    }
+
+    fn wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let mut check = |is_right: bool, what: String| {
+            if !is_right {
+                wrong.push(what);
+            }
+        };
+        check((1..=1000).contains(&self.blocks), format!("blocks = {}: 1 to 1000", self.blocks));
+        check(self.warm_up_ms <= 60_000, format!("warm_up_ms = {}: 0 to 60000", self.warm_up_ms));
+        check(
+            (10..=900_000).contains(&self.measure_ms),
+            format!("measure_ms = {}: 10 to 900000", self.measure_ms),
+        );
+        check(
+            (1..=10_000).contains(&self.drain_ms),
+            format!("drain_ms = {}: 1 to 10000", self.drain_ms),
+        );
+        check(
+            (0.001..=1.0).contains(&self.resolution),
+            format!("resolution = {}: 0.001 to 1", self.resolution),
+        );
+        check(
+            (100..=600_000).contains(&self.qualify_ms),
+            format!("qualify_ms = {}: 100 to 600000", self.qualify_ms),
+        );
+        check(!self.groups.is_empty(), "no group".to_owned());
+        for (number, group) in self.groups.iter().enumerate() {
+            let at = format!("group {} ({})", number + 1, group.kind);
+            let before = &self.groups[..number];
+            check(
+                before.iter().all(|other| other.kind != group.kind),
+                format!("{at}: the second of this kind"),
+            );
+            for (place, arm) in group.arms.iter().enumerate() {
+                check(arm.fits(group.kind), format!("{at}: {arm} does other work"));
+                check(!group.arms[..place].contains(arm), format!("{at}: {arm} twice; see twin"));
+            }
+            check(
+                group.arms.contains(&group.reference),
+                format!("{at}: the reference {} is not among the arms", group.reference),
+            );
+            check(
+                group.twin.is_none_or(|twin| group.arms.contains(&twin)),
+                format!("{at}: the twin is not among the arms"),
+            );
+            check(!group.loads.is_empty(), format!("{at}: no load"));
+            for load in &group.loads {
+                let is_possible = (1.0..=10e6).contains(load);
+                check(is_possible, format!("{at}: a load of {load}: 1 to 10000000"));
+            }
+            if let Err(error) = Schedule::new(1.0, group.spacing.clone()) {
+                check(false, format!("{at}: {error}"));
+            }
+            check(!group.sizes.is_empty(), format!("{at}: no size"));
+            for size in &group.sizes {
+                let is_possible = (64..=1518).contains(size);
+                check(is_possible, format!("{at}: frames of {size} bytes: 64 to 1518"));
+            }
+            check(
+                (1..=16384).contains(&group.flows),
+                format!("{at}: {} flows: 1 to 16384", group.flows),
+            );
+        }
+        wrong
+    }
+
+    /// How long a trial takes, with what belongs to it.
+    #[must_use]
+    pub fn trial(&self) -> Duration {
+        Duration::from_millis(self.warm_up_ms + self.measure_ms + self.drain_ms)
+    }
+
+    /// Does any group have this?
+    #[must_use]
+    pub fn needs(&self, is_it: impl Fn(Arm) -> bool) -> bool {
+        self.groups.iter().flat_map(|group| &group.arms).any(|arm| is_it(*arm))
+    }
+
+    /// Without the arms that can not run here; groups that are left without a reference or an arm to compare go, too.
+    #[must_use]
+    pub fn without(mut self, is_out: impl Fn(Arm) -> bool) -> Self {
+        for group in &mut self.groups {
+            group.arms.retain(|arm| !is_out(*arm));
+            group.twin = group.twin.filter(|twin| !is_out(*twin));
+        }
+        self.groups.retain(|group| group.arms.contains(&group.reference));
+        self
+    }
+
+    /// Trials of the whole run.
+    #[must_use]
+    pub fn trials(&self) -> usize {
+        self.groups.iter().map(|group| group.cells() * group.members().len()).sum::<usize>()
+            * self.blocks
+    }
+}
+
+/// One that takes part: an arm, or its twin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// The path.
+    pub arm: Arm,
+    /// Is it the second of its kind?
+    pub is_twin: bool,
+}
+
+impl std::fmt::Display for Member {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let twin = if self.is_twin { "-twin" } else { "" };
+        f.pad(&format!("{}{twin}", self.arm))
+    }
+}
+
+impl GroupPlan {
+    /// All that take part.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        let twin = self.twin.map(|arm| Member { arm, is_twin: true });
+        let arms = self.arms.iter().map(|arm| Member { arm: *arm, is_twin: false });
+        arms.chain(twin).collect()
+    }
+
+    /// Combinations of load and size.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.loads.len() * self.sizes.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const SMALL: &str = "name = \"t\"\nblocks = 5\nmeasure_ms = 100\n[[group]]\nkind = \"null\"\n\
+        arms = [\"wire\"]\nreference = \"wire\"\nloads = [1000]\n";
+
+    #[test]
+    fn the_plans_that_are_built_in_are_plans() {
+        for (name, _) in BUILT_IN {
+            let plan = Plan::find(name).unwrap();
+            assert_eq!(plan.name, name);
+            assert!(plan.groups.iter().all(|group| group.twin.is_some()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_plan_that_is_written_is_the_plan_that_is_read() {
+        for (name, _) in BUILT_IN {
+            let plan = Plan::find(name).unwrap();
+            let again = Plan::parse(&toml::to_string(&plan).unwrap(), name).unwrap();
+            assert_eq!(again, plan);
+        }
+    }
+
+    #[test]
+    fn what_is_left_out_has_a_default() {
+        let plan = Plan::parse(SMALL, "t").unwrap();
+        assert_eq!(plan.groups[0].sizes, [64]);
+        assert_eq!(plan.groups[0].spacing, Pattern::Constant);
+        assert_eq!(plan.trial(), Duration::from_millis(350));
+        assert_eq!(plan.trials(), 5);
+    }
+
+    #[test]
+    fn what_can_not_be_is_refused_and_named() {
+        for (from, to, named) in [
+            ("blocks = 5", "blocks = 0", "blocks = 0"),
+            ("blocks = 5", "blocks = 5\nblock = 5", "block"),
+            ("[1000]", "[]", "no load"),
+            ("[1000]", "[nan]", "a load of NaN"),
+            ("[1000]", "[1000]\nsizes = [63]", "63 bytes"),
+            ("[1000]", "[1000]\nflows = 0", "0 flows"),
+            ("[1000]", "[1000]\nspacing = { pattern = \"bursts\", size = 0 }", "no frames"),
+            ("[\"wire\"]", "[\"wire\", \"wire\"]", "twice"),
+            ("[\"wire\"]", "[\"wire\", \"kernel-route\"]", "other work"),
+            ("reference = \"wire\"", "reference = \"kernel-route\"", "not among"),
+            ("measure_ms = 100", "measure_ms = 1", "measure_ms = 1"),
+        ] {
+            let text = SMALL.replace(from, to);
+            assert_ne!(text, SMALL, "{from}");
+            let error = Plan::parse(&text, "t").unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+
+    #[test]
+    fn everything_that_is_wrong_is_said_at_once() {
+        let text = SMALL.replace("blocks = 5", "blocks = 0").replace("[1000]", "[0]");
+        let Err(PlanError::Wrong { wrong, .. }) = Plan::parse(&text, "t") else { panic!() };
+        assert_eq!(wrong.len(), 2, "{wrong:?}");
+    }
+
+    #[test]
+    fn a_group_without_its_reference_is_left_out() {
+        let plan = Plan::find("standard").unwrap();
+        let without = plan.clone().without(Arm::is_testpmd);
+        assert!(without.groups.iter().all(|group| !group.arms.iter().any(|arm| arm.is_testpmd())));
+        assert_eq!(without.groups.len(), plan.groups.len());
+        assert!(plan.without(|_| true).groups.is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_is_a_panic(text: String) {
+            let _plan = Plan::parse(&text, "t");
+        }
+    }
+}

@@ -1,0 +1,405 @@
+//! One trial, and whether it counts.
+
+use std::time::Duration;
+
+use distribution::encode;
+use hdrhistogram::Histogram;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    arm::Group,
+    counters::Counters,
+    link,
+    plan::{GroupPlan, Member, Plan},
+    start::{Lab, Running},
+};
+use crate::{
+    peer::case::Cpus,
+    probe::{
+        self, Schedule,
+        account::Counts,
+        clock::Counter,
+        frame::{FrameError, Template},
+        latency::{Percentile, percentile},
+        run::{Flight, RunError},
+        schedule::ScheduleError,
+        validity::{self, Fault, Limits},
+    },
+};
+
+/// The percentiles that are told of a trial.
+pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
+
+/// The share of a trial that the hypervisor may have taken.
+const STOLEN: f64 = 0.01;
+
+/// One load and size.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cell {
+    /// Frames a second.
+    pub load: f64,
+    /// Bytes of a frame, with its check sequence.
+    pub size: usize,
+}
+
+/// One trial, valid or not.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Trial {
+    /// Its group.
+    pub group: Group,
+    /// Whose it is.
+    pub member: Member,
+    /// At what.
+    pub cell: Cell,
+    /// In which block.
+    pub block: usize,
+    /// 0, or the number of invalid ones before it.
+    pub attempt: usize,
+    /// When it began, in seconds of the run.
+    pub at_s: f64,
+    /// Why it does not count; nothing when it does.
+    pub faults: Vec<Invalid>,
+    /// What became of the probes.
+    pub counts: Counts,
+    /// Those of the warm-up.
+    pub warm_up: Counts,
+    /// Probes that should have left.
+    pub intended: u64,
+    /// How often a frame found no room to leave, and was tried again.
+    pub refused: u64,
+    /// What a send took on average, in ns. A path that runs inside the sender's call is in it.
+    pub send_ns: f64,
+    /// How late the 99.9th percentile of probes left, in ns.
+    pub late_p999_ns: u64,
+    /// From when probes should have left, in ns; lost ones as if they never came.
+    pub response: Vec<Percentile>,
+    /// From when they left.
+    pub service: Vec<Percentile>,
+    /// The shortest and longest response of those that came back, in ns.
+    pub range_ns: (u64, u64),
+    /// When the generator did not run: how often, for how long altogether and at most, in ns.
+    pub gaps: Gaps,
+    /// Of the slowest thousandth of the probes, the share in whose flight the generator did not run.
+    pub slowest_in_gap: Option<f64>,
+    /// What the kernel counted meanwhile.
+    pub counters: Counters,
+    /// Frames that came to our socket, and those of them that it had no room for.
+    pub arrivals: (u64, u64),
+    /// The whole distribution of responses: HdrHistogram V2, deflated, in base64.
+    pub response_hdr: String,
+    /// That of services.
+    pub service_hdr: String,
+    /// That of the warm-up's responses.
+    pub warm_up_hdr: String,
+}
+
+/// When the generator did not run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gaps {
+    /// How often.
+    pub count: u64,
+    /// Altogether, in ns.
+    pub total_ns: u64,
+    /// The longest, in ns.
+    pub longest_ns: u64,
+}
+
+/// Why a trial does not count.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "what")]
+pub enum Invalid {
+    /// The generator's fault.
+    Generator(Fault),
+    /// The hypervisor took a CPU away.
+    Stolen {
+        /// For so many ms.
+        ms: u64,
+    },
+    /// The kernel says that other frames left than we sent.
+    Sent {
+        /// By our count.
+        ours: u64,
+        /// By the kernel's.
+        kernels: u64,
+    },
+    /// The kernel says that other frames came than we received.
+    Received {
+        /// By our count: received, or no room in our socket.
+        ours: u64,
+        /// By the kernel's.
+        kernels: u64,
+    },
+    /// At its end the path says that frames are missing.
+    Unbalanced,
+}
+
+impl Trial {
+    /// Does it count?
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    /// One of its percentiles of responses, in ns; infinite when that many were lost, `None` when too few samples support
+    /// it.
+    #[must_use]
+    pub fn response_at(&self, wanted: f64) -> Option<f64> {
+        let found = self.response.iter().find(|it| (it.percentile - wanted).abs() < 1e-9)?;
+        #[expect(clippy::cast_precision_loss, reason = "times of a trial are far below 2^53 ns")]
+        Some(found.ns.map_or(f64::INFINITY, |ns| ns as f64))
+    }
+}
+
+/// Why there is no trial.
+#[derive(Debug, thiserror::Error)]
+pub enum TrialError {
+    /// The wire broke, or the plan is impossible.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The kernel's counters can not be read.
+    #[error("the kernel's counters can not be read")]
+    Counters(#[from] linux::ReadError),
+    /// Our socket can not be asked.
+    #[error("our socket can not be asked what came")]
+    Socket(#[from] std::io::Error),
+    /// No such schedule.
+    #[error(transparent)]
+    Schedule(#[from] ScheduleError),
+    /// No such frames.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+}
+
+/// Where a trial stands in its run.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// The block.
+    pub block: usize,
+    /// Load and size.
+    pub cell: Cell,
+    /// Invalid ones before it.
+    pub attempt: usize,
+    /// Its number in the run: probes carry it.
+    pub number: u16,
+    /// When it begins, in seconds of the run.
+    pub at_s: f64,
+}
+
+/// Makes one.
+///
+/// # Errors
+/// [`TrialError`]
+pub fn make(
+    lab: &Lab,
+    running: &mut Running,
+    plan: &Plan,
+    group: &GroupPlan,
+    clock: &mut Counter,
+    place: Place,
+) -> Result<Trial, TrialError> {
+    let member = running.started.member;
+    let (to, destination) = member.arm.destination(group.kind);
+    let mut template = Template::new(&link::route(to, destination, group.flows), place.cell.size)?;
+    let schedule = Schedule::new(place.cell.load, group.spacing.clone())?;
+    let what = probe::Plan {
+        run: place.number,
+        warm_up: Duration::from_millis(plan.warm_up_ms),
+        measure: Duration::from_millis(plan.measure_ms),
+        drain: Duration::from_millis(plan.drain_ms),
+        keep: thousandth(schedule.frames_in(Duration::from_millis(plan.measure_ms))),
+    };
+    let Cpus { measured, other } = lab.cpus;
+    let inside = running.inside();
+    let read = || Counters::read(&lab.root, inside, measured, other);
+    running.wire.flush()?;
+    let before = read()?;
+    let made = probe::run(&what, schedule, &mut template, &mut running.wire, clock)?;
+    let counters = read()?.since(&before);
+    let arrivals = running.wire.arrivals()?;
+
+    let mut faults = faults(&made, &counters, arrivals, group.kind, &plan.limits.limits());
+    let taken = plan.trial().as_secs_f64() * STOLEN;
+    if ticks_as_s(counters.stolen_ticks) > taken {
+        faults.push(Invalid::Stolen { ms: counters.stolen_ticks * 10 });
+    }
+    Ok(record(running.started.group, member, place, made, faults, counters, arrivals))
+}
+
+fn thousandth(probes: u64) -> usize {
+    usize::try_from(probes / 1000).unwrap_or(usize::MAX).clamp(1, 100_000)
+}
+
+fn faults(
+    made: &probe::Trial,
+    counters: &Counters,
+    arrivals: (u64, u64),
+    group: Group,
+    limits: &Limits,
+) -> Vec<Invalid> {
+    let mut faults: Vec<Invalid> =
+        validity::faults(made, limits).into_iter().map(Invalid::Generator).collect();
+    let (out, back) = group.cabling().ours();
+    let sent = made.counts.sent + made.warm_up.sent;
+    let link = counters.link(out);
+    // What the kernel dropped may have been refused and sent again, or taken and lost.
+    if sent < link.sent || sent > link.sent + link.send_dropped {
+        faults.push(Invalid::Sent { ours: sent, kernels: link.sent });
+    }
+    let link = counters.link(back);
+    let (arrived, _) = arrivals;
+    // The kernel counts a frame before it looks whether its own queue has room for it.
+    if arrived > link.received || arrived + link.receive_dropped < link.received {
+        faults.push(Invalid::Received { ours: arrived, kernels: link.received });
+    }
+    faults
+}
+
+fn record(
+    group: Group,
+    member: Member,
+    place: Place,
+    made: probe::Trial,
+    faults: Vec<Invalid>,
+    counters: Counters,
+    arrivals: (u64, u64),
+) -> Trial {
+    let lost = made.counts.lost();
+    let all = |times: &Histogram<u64>| {
+        PERCENTILES.iter().filter_map(|wanted| percentile(times, lost, *wanted)).collect()
+    };
+    let latency = &made.latency;
+    let gaps = Gaps {
+        count: made.gaps.len() as u64 + made.gaps_missed,
+        total_ns: made.gaps.iter().map(|gap| gap.length).sum(),
+        longest_ns: made.gaps.iter().map(|gap| gap.length).max().unwrap_or(0),
+    };
+    let in_gap = |flight: &&Flight| {
+        made.gaps.iter().any(|gap| gap.at < flight.back && flight.intended < gap.at + gap.length)
+    };
+    let slowest_in_gap = match made.slowest.len() {
+        0 => None,
+        total => {
+            Some(float(made.slowest.iter().filter(in_gap).count() as u64) / float(total as u64))
+        }
+    };
+    let sends = made.counts.sent + made.warm_up.sent + made.refused;
+    Trial {
+        group,
+        member,
+        cell: place.cell,
+        block: place.block,
+        attempt: place.attempt,
+        at_s: place.at_s,
+        faults,
+        counts: made.counts,
+        warm_up: made.warm_up,
+        intended: made.intended,
+        refused: made.refused,
+        send_ns: if sends == 0 { 0.0 } else { float(made.sending_ns) / float(sends) },
+        late_p999_ns: latency.lateness.value_at_quantile(0.999),
+        response: all(&latency.response),
+        service: all(&latency.service),
+        range_ns: if latency.response.is_empty() {
+            (0, 0)
+        } else {
+            (latency.response.min(), latency.response.max())
+        },
+        gaps,
+        slowest_in_gap,
+        counters,
+        arrivals,
+        response_hdr: encode(&latency.response),
+        service_hdr: encode(&latency.service),
+        warm_up_hdr: encode(&made.warm_up_latency.response),
+    }
+}
+
+/// Ticks of `/proc/stat`, 100 of which are a second.
+#[must_use]
+pub fn ticks_as_s(ticks: u64) -> f64 {
+    float(ticks) / 100.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts and times of a trial are far below 2^53")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::{
+        probe::synthetic::{Faults, Path, StepClock},
+        run::{counters::Link, link::Cabling},
+    };
+
+    fn synthetic(faults: Faults) -> probe::Trial {
+        let mut clock = StepClock::new(100);
+        let mut path = Path::new(faults, &clock);
+        let plan = probe::Plan {
+            run: 1,
+            warm_up: Duration::ZERO,
+            measure: Duration::from_millis(20),
+            drain: Duration::from_millis(1),
+            keep: 2,
+        };
+        let mut template =
+            Template::new(&link::route(link::FIRST, link::FIRST_ADDRESS, 1), 64).unwrap();
+        let schedule = Schedule::new(100_000.0, probe::Pattern::Constant).unwrap();
+        probe::run(&plan, schedule, &mut template, &mut path, &mut clock).unwrap()
+    }
+
+    fn counters(sent: u64, send_dropped: u64, received: u64, receive_dropped: u64) -> Counters {
+        let link = Link { received, receive_dropped, sent, send_dropped };
+        let (name, _) = Cabling::One.ours();
+        Counters { links: BTreeMap::from([(name.to_owned(), link)]), ..Counters::default() }
+    }
+
+    fn of(counters: &Counters, arrived: u64) -> Vec<Invalid> {
+        let made = synthetic(Faults { delay: 5_000, ..Faults::default() });
+        assert_eq!(made.counts.sent, 2000);
+        faults(&made, counters, (arrived, 0), Group::Reflect, &Limits::VIRTUAL)
+    }
+
+    #[test]
+    fn a_trial_counts_when_every_frame_is_accounted_for() {
+        assert_eq!(of(&counters(2000, 0, 2000, 0), 2000), []);
+        assert_eq!(of(&counters(1990, 10, 1990, 3), 1987), []);
+    }
+
+    #[test]
+    fn frames_that_nobody_accounts_for_make_it_invalid() {
+        let sent = |kernels| vec![Invalid::Sent { ours: 2000, kernels }];
+        assert_eq!(of(&counters(1999, 0, 2000, 0), 2000), sent(1999));
+        assert_eq!(of(&counters(2001, 0, 2000, 0), 2000), sent(2001));
+        let received = |ours, kernels| vec![Invalid::Received { ours, kernels }];
+        assert_eq!(of(&counters(2000, 0, 2000, 0), 1999), received(1999, 2000));
+        assert_eq!(of(&counters(2000, 0, 2000, 5), 1994), received(1994, 2000));
+        assert_eq!(of(&counters(2000, 0, 2000, 5), 2001), received(2001, 2000));
+    }
+
+    #[test]
+    fn what_is_written_is_read_and_lost_probes_stay_in_the_percentiles() {
+        let lost = (0..100).collect();
+        let made = synthetic(Faults { delay: 5_000, lost, ..Faults::default() });
+        let cell = Cell { load: 1e5, size: 64 };
+        let place = Place { block: 1, cell, attempt: 0, number: 1, at_s: 0.5 };
+        let member = Member { arm: crate::run::arm::Arm::KernelEchoSpin, is_twin: false };
+
+        let trial =
+            record(Group::Reflect, member, place, made, vec![], counters(1, 2, 3, 4), (5, 6));
+
+        assert_eq!(trial.counts.lost(), 100);
+        assert!(trial.response_at(50.0).unwrap() >= 5_000.0);
+        assert_eq!(trial.response_at(99.0), Some(f64::INFINITY));
+        assert_eq!(trial.response_at(99.99), None);
+        assert_eq!(distribution::decode(&trial.response_hdr).unwrap().len(), 1900);
+        let text = serde_json::to_string(&trial).unwrap();
+        assert_eq!(serde_json::from_str::<Trial>(&text).unwrap(), trial);
+    }
+}

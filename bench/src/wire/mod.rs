@@ -1,0 +1,5 @@
+//! What probes go through on this machine.
+
+pub mod packet;
+
+pub use packet::PacketWire;

@@ -1,0 +1,229 @@
+//! `barewire-bench run` on this machine: what it measures adds up, its files are there, and nothing else is left.
+#![expect(clippy::unwrap_used, reason = "a helper of tests that fails says where")]
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use bench::run::{
+    result::{End, RunResult, SCHEMA},
+    trial::{Invalid, Trial},
+};
+
+const PLAN: &str = r#"
+name = "test"
+blocks = 1
+warm_up_ms = 20
+measure_ms = 100
+qualify_ms = 100
+
+[[group]]
+kind = "reflect"
+arms = ["kernel-echo-block", "kernel-echo-spin", "packet-echo-spin", "testpmd-af-packet"]
+reference = "kernel-echo-spin"
+twin = "kernel-echo-spin"
+loads = [2000]
+sizes = [64, 1518]
+
+[[group]]
+kind = "forward"
+arms = ["kernel-route", "kernel-bridge"]
+reference = "kernel-route"
+loads = [2000]
+flows = 7
+spacing = { pattern = "bursts", size = 4 }
+
+[[group]]
+kind = "null"
+arms = ["wire"]
+reference = "wire"
+loads = [2000]
+spacing = { pattern = "poisson", seed = 1 }
+"#;
+
+/// Says so and ends the test where it can not run.
+fn can_run(test: &str) -> bool {
+    let is_root = rustix::process::geteuid().is_root();
+    let cpus = linux::thread::affinity().unwrap().len();
+    let why = match (is_root, cpus) {
+        (false, _) => "namespaces take root".to_owned(),
+        (true, 0 | 1) => "two CPUs are needed".to_owned(),
+        (true, _) => match Command::new("ip").arg("-V").output() {
+            Ok(_) => return true,
+            Err(error) => format!("no ip (Debian: iproute2): {error}"),
+        },
+    };
+    eprintln!("SKIPPED: {test}: {why}");
+    false
+}
+
+/// Processes with this in their environment.
+fn marked(mark: &str) -> Vec<String> {
+    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let is_marked = |path: &Path| {
+        fs::read(path.join("environ"))
+            .is_ok_and(|text| String::from_utf8_lossy(&text).contains(mark))
+    };
+    processes
+        .filter(|entry| is_marked(&entry.path()))
+        .map(|entry| fs::read_to_string(entry.path().join("cmdline")).unwrap_or_default())
+        .collect()
+}
+
+fn start(dir: &Path, mark: &str) -> Child {
+    let plan = dir.join("plan.toml");
+    fs::write(&plan, PLAN).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_barewire-bench"))
+        .args(["run", "--color", "never", "--out"])
+        .arg(dir.join("out"))
+        .arg(&plan)
+        .env("BAREWIRE_BENCH_TEST", mark)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Names that a process of ours might leave where everybody can write.
+fn left_of(process: u32) -> Vec<String> {
+    let name_has = |name: &str| {
+        let own = process.to_string();
+        name.split(|c: char| !c.is_ascii_digit()).any(|number| number == own)
+    };
+    ["/tmp", "/run", "/run/dpdk", "/dev/shm", "/dev/hugepages", "/mnt", "/run/netns"]
+        .iter()
+        .filter_map(|dir| fs::read_dir(dir).ok())
+        .flatten()
+        .filter_map(|entry| entry.ok()?.path().to_str().map(str::to_owned))
+        .filter(|path| {
+            let name = path.rsplit('/').next().unwrap_or_default();
+            (name.starts_with("bw") || name.starts_with("barewire-bench")) && name_has(name)
+        })
+        .collect()
+}
+
+fn interfaces() -> BTreeSet<String> {
+    fs::read_dir("/sys/class/net")
+        .unwrap()
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .filter(|name| name.starts_with("gen") || name.starts_with("dut"))
+        .collect()
+}
+
+fn wait_until_nothing_is_left(mark: &str, process: u32) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let (processes, files) = (marked(mark), left_of(process));
+        if processes.is_empty() && files.is_empty() && interfaces().is_empty() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "left: {processes:?}, {files:?}, {:?}", interfaces());
+        std::thread::yield_now();
+    }
+}
+
+/// What has to hold whatever the machine is busy with.
+fn check(trial: &Trial) {
+    let counts = &trial.counts;
+    assert_eq!(counts.sent, counts.returned + counts.lost(), "{trial:?}");
+    assert!(counts.sent <= trial.intended, "{trial:?}");
+    assert_eq!((counts.damaged, counts.duplicates), (0, 0), "{trial:?}");
+    let unaccounted = |fault: &Invalid| matches!(fault, Invalid::Sent { .. } | Invalid::Unbalanced);
+    assert!(!trial.faults.iter().any(unaccounted), "{trial:?}");
+    let times = distribution::decode(&trial.response_hdr).unwrap();
+    assert_eq!(times.len(), counts.returned, "{trial:?}");
+    let services = distribution::decode(&trial.service_hdr).unwrap();
+    assert!(services.max() <= times.max() + times.max() / 500, "{trial:?}");
+}
+
+#[test]
+fn a_run_adds_up_and_leaves_its_files_and_nothing_else() {
+    let test = "a_run_adds_up_and_leaves_its_files_and_nothing_else";
+    if !can_run(test) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mark = format!("{test}-{}", std::process::id());
+    let child = start(dir.path(), &mark);
+    let process = child.id();
+
+    let output = child.wait_with_output().unwrap();
+
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    // A busy machine makes trials invalid; a machine without testpmd leaves it out.
+    assert!(matches!(output.status.code(), Some(0 | 3 | 4)), "{:?}: {said}", output.status);
+    wait_until_nothing_is_left(&mark, process);
+    let out = dir.path().join("out");
+    let text = fs::read_to_string(out.join("result.json")).unwrap();
+    let result: RunResult = serde_json::from_str(&text).unwrap();
+    assert_eq!((result.schema.as_str(), &result.end), (SCHEMA, &End::Complete));
+    let left_out: Vec<String> = result.left_out.iter().map(|out| out.why.clone()).collect();
+    let is_whole = bench::program::find("dpdk-testpmd").is_none() || left_out.is_empty();
+    assert!(is_whole, "{left_out:?}");
+    assert!(result.trials.len() >= 11, "{}", result.trials.len());
+    result.trials.iter().for_each(check);
+    let valid = result.trials.iter().filter(|trial| trial.is_valid());
+    for trial in valid {
+        let stem =
+            format!("{}-{}-{}-{}", trial.group, trial.member, trial.cell.load, trial.cell.size);
+        for ending in ["hlog", "hgrm"] {
+            let file = out.join(format!("{stem}.{ending}"));
+            assert!(file.is_file(), "{}", file.display());
+        }
+        let log = fs::read_to_string(out.join(format!("{stem}.hlog"))).unwrap();
+        for tag in ["Tag=response", "Tag=service", "Tag=warmup"] {
+            assert!(log.contains(tag), "{log}");
+        }
+    }
+    let lines = fs::read_to_string(out.join("trials.csv")).unwrap().lines().count();
+    assert_eq!(lines, result.trials.len() + 1);
+    assert!(out.join("env.json").is_file());
+    let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    for wanted in ["reflect: 2000 frames of 1518 bytes", "host of class", "kernel-bridge"] {
+        assert!(summary.contains(wanted), "{summary}");
+    }
+
+    let compared = Command::new(env!("CARGO_BIN_EXE_barewire-bench"))
+        .arg("compare")
+        .args([&out, &out])
+        .args(["--json", "--fail-on", "p50>1.05"])
+        .output()
+        .unwrap();
+    assert!(compared.status.success(), "{compared:?}");
+    let answer: serde_json::Value = serde_json::from_slice(&compared.stdout).unwrap();
+    assert_eq!(answer["environment"], serde_json::json!([]));
+    assert!(!answer["rows"].as_array().unwrap().is_empty());
+}
+
+#[test]
+fn whenever_it_is_killed_nothing_is_left() {
+    let test = "whenever_it_is_killed_nothing_is_left";
+    if !can_run(test) {
+        return;
+    }
+    // While it looks at the host, and while a path of each kind starts or is measured.
+    for line in 0..8 {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = format!("{test}-{line}-{}", std::process::id());
+        let mut child = start(dir.path(), &mark);
+        let process = child.id();
+        let said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let last = said.map_while(Result::ok).nth(line);
+        assert!(last.is_some(), "it ended before line {line}");
+        // Some of what the line announces is under way then, at another place each time.
+        let until = Instant::now() + Duration::from_millis(37 * line as u64);
+        while Instant::now() < until {
+            std::thread::yield_now();
+        }
+
+        child.kill().unwrap();
+
+        child.wait().unwrap();
+        wait_until_nothing_is_left(&mark, process);
+    }
+}
