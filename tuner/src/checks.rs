@@ -1,16 +1,16 @@
 //! The checks: what is looked at, what is good, and what would mend it.
 //!
 //! A check is pure: it sees a [`Context`] and answers an [`Outcome`]. Its id is for ever; scripts and waivers name it.
-//! [`ALL`] is every check in the order of the report.
+//! [`all`] is every check in the order of the report.
 
 mod boot;
 mod cache;
 mod clock;
 mod cstates;
 mod firmware;
-mod hugepages;
 #[cfg(test)]
 mod hardware;
+mod hugepages;
 mod interrupts;
 mod isolation;
 mod judge;
@@ -262,6 +262,11 @@ impl Check {
     #[must_use]
     pub fn run(&self, context: &Context<'_>) -> Finding {
         let outcome = (self.look)(context);
+        // A file that is there and empty says nothing, whatever a comparison with it says.
+        let outcome = match outcome.seen.trim().is_empty() {
+            true => Outcome::unknown("the value that it is about is empty").wanted(outcome.wanted),
+            false => outcome,
+        };
         Finding {
             id: self.id,
             section: self.section,

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use config::{
     Auto, Config, CpuSet, Device, Mode, NumaNode, PciAddress, Tune,
+    machine::Machine,
     placement::{self, Locality, Placement, PortSite},
 };
 use serde::{Deserialize, Serialize};
@@ -111,7 +112,12 @@ impl Intent {
                 })
                 .collect();
             match placement::place(machine, &config.cores, &sites, config.pipeline.mode) {
-                Ok(placement) => Fact::Is(placement),
+                Ok(mut placement) => {
+                    if config.cores.housekeeping == Auto::Auto {
+                        placement.housekeeping = placement.housekeeping.union(&elsewhere(machine));
+                    }
+                    Fact::Is(placement)
+                }
                 Err(errors) => {
                     let why: Vec<String> = errors.iter().map(ToString::to_string).collect();
                     Fact::unknown(why.join("; "))
@@ -200,6 +206,12 @@ name = "built-in"
 kind = "cross"
 to = "tx:built-in"
 "#;
+
+/// CPUs that the cpuset of this process does not have. The daemon is not placed there, but the rest of the machine may
+/// be: the tuner speaks of all of it.
+fn elsewhere(machine: &Machine) -> CpuSet {
+    machine.cpus_where(|cpu| cpu.online && !cpu.allowed && !cpu.isolated)
+}
 
 fn locality(port: &config::Port, facts: &Facts) -> Locality {
     match (port.numa_node, &port.device, facts.machine.value()) {

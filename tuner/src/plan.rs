@@ -9,6 +9,7 @@
 //! It is pure but for looking at the values that are there now: the same findings on the same machine make the same
 //! plan, and on a machine where it was carried out, an empty one.
 
+mod bound;
 mod choose;
 mod harm;
 mod hugepages;
@@ -168,6 +169,7 @@ impl Plan {
             notes: Vec::new(),
         };
         draft.choose(findings);
+        draft.leave_bound_interfaces();
         draft.check_hugepages();
         draft.isolate();
         draft.lower();

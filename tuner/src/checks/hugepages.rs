@@ -336,6 +336,9 @@ fn gigantic(context: &Context<'_>) -> Outcome {
         }
         let is_able = context.facts.processor.value().is_some_and(|p| p.has("pdpe1gb"));
         let seen = match (is_able, machine.is_empty()) {
+            (_, true) if context.facts.memory.huge.mounts.is_absent() => {
+                return Ok(Outcome::unknown("nothing is known of hugepages"));
+            }
             (_, true) => "this kernel has no hugepages",
             (true, false) => "the processor has them, the kernel does not",
             (false, false) => "2 MiB or others only",

@@ -159,6 +159,10 @@ fn tuners(context: &Context<'_>) -> Outcome {
                 Some(Fact::Is(false) | Fact::Absent) | None => {}
             }
         }
+        // Without systemd's word and without a list of processes nobody was looked for.
+        if tasks.all.value().is_none() && !units.was_asked {
+            unsure.push(tasks.all.why().unwrap_or("there is no /proc"));
+        }
         let runs_thermald = units.runs("thermald.service") || tasks.runs("thermald");
         let mut details: Vec<String> = found
             .iter()
@@ -213,8 +217,9 @@ mod tests {
 
     /// systemd runs, with services that have a control group.
     fn machine(services: &[&str]) -> Fake {
-        let fake =
-            Fake::new().file("run/systemd/system/x", "").file("sys/fs/cgroup/system.slice/x", "");
+        let fake = first_process("0-3")
+            .file("run/systemd/system/x", "")
+            .file("sys/fs/cgroup/system.slice/x", "");
         services.iter().fold(fake, |fake, name| {
             fake.file(&format!("lib/systemd/system/{name}.service"), "")
                 .file(&format!("sys/fs/cgroup/system.slice/{name}.service/cgroup.procs"), "")
@@ -257,6 +262,7 @@ mod tests {
     #[test]
     fn one_tuner_is_an_owner_and_two_flap() {
         machine(&[]).expect("PPD-01", Verdict::Good);
+        Fake::new().expect("PPD-01", Verdict::Unknown);
         machine(&["thermald"]).expect("PPD-01", Verdict::Warn);
         let owner = machine(&["tuned"])
             .file("etc/tuned/active_profile", "network-latency\n")

@@ -1,5 +1,7 @@
 //! `barewire-tune analyze`
 
+mod about;
+
 use clap::ValueEnum;
 
 use super::{Failure, Session};
@@ -20,6 +22,9 @@ pub(super) struct Args {
     section: Vec<Section>,
     #[command(flatten)]
     measure: super::Measure,
+    /// Only what is about this network interface.
+    #[arg(long, value_name = "IF")]
+    interface: Option<String>,
     /// Look at this process too: a name or a number.
     #[arg(long, value_name = "NAME|PID")]
     process: Option<String>,
@@ -30,7 +35,7 @@ pub(super) struct Args {
     #[arg(long, conflicts_with = "format")]
     json: bool,
     /// Say on a page why a check matters, and look at nothing.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["id", "section", "format", "json"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["id", "section", "interface", "format", "json"])]
     explain: Option<String>,
 }
 
@@ -60,6 +65,10 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     }
     let source = session.source()?;
     let facts = Facts::read(&source);
+    let about = match &args.interface {
+        Some(name) => Some(about::About::new(&facts, name).map_err(Failure::Usage)?),
+        None => None,
+    };
     let intent = session.intent(&source, &facts)?;
     let measured = session.measured(args.measure, &source, &intent)?;
     let process = match &args.process {
@@ -71,6 +80,9 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         .with_process(process.as_ref());
     let mut findings = checks::run(&context);
     findings.retain(|finding| is_wanted(args, finding));
+    if let Some(about) = about {
+        findings = findings.into_iter().filter_map(|finding| about.part_of(finding)).collect();
+    }
     let report = report::Report::new(&findings, &intent);
     let has_color = session.has_color();
     match if args.json { Format::Json } else { args.format } {

@@ -35,6 +35,8 @@ pub const WATCHED: [&str; 17] = [
 pub struct Units {
     /// The [watched](WATCHED) units.
     pub units: BTreeMap<&'static str, Unit>,
+    /// Did systemd itself say which of them run?
+    pub was_asked: bool,
     /// The timers that start at boot.
     pub timers: Fact<Vec<String>>,
     /// The profile that TuneD was told to keep.
@@ -88,6 +90,7 @@ impl Units {
         };
         Self {
             units: units.into(),
+            was_asked: shown.value().is_some(),
             timers,
             tuned_profile: source.text("etc/tuned/active_profile").and_then(|profile| {
                 if profile.is_empty() { Fact::Absent } else { Fact::Is(profile) }

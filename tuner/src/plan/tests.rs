@@ -696,6 +696,27 @@ fn a_drop_in_keeps_what_it_has_and_clears_away_rivals() {
 }
 
 #[test]
+fn nothing_is_set_on_an_interface_that_goes_to_another_driver() {
+    let fake = Fake::new();
+    let rings = |interface: &str| Change::Ethtool {
+        interface: interface.to_owned(),
+        setting: EthtoolSetting::Rings { rx: Some(2048), tx: None },
+    };
+    let driver =
+        Change::Driver { device: "0000:3b:00.0".parse().unwrap(), driver: "vfio-pci".to_owned() };
+
+    let plan = fake.plan(&[
+        finding("NIC-01", Verdict::Warn, vec![rings("ens1f0np0"), rings("ens1f1np1")]),
+        bad("VFIO-01", driver.clone()),
+    ]);
+
+    let changes: Vec<&Change> = plan.steps.iter().map(|step| &step.change).collect();
+    assert!(changes.contains(&&rings("ens1f1np1")) && changes.contains(&&driver), "{changes:#?}");
+    let left: Vec<&Change> = plan.left_out.iter().map(|left| &left.change).collect();
+    assert_eq!(left, [&rings("ens1f0np0")]);
+}
+
+#[test]
 fn each_loader_is_written_in_its_own_way() {
     let parameters = [warn("CLK-04", boot("skew_tick", "1")), bad("RAS-01", no_boot("mce"))];
     // Fedora, RHEL.

@@ -59,6 +59,7 @@ fn the_platform_profile_is_performance_where_it_is_offered() {
         [(FILE, "low-power")] => Bad,
         [(FILE, "quiet")] => Bad,
         [(FILE, "\0")] => Unknown,
+        [(FILE, "\n")] => Unknown,
         [] => NotApplicable,
     );
     let fixes = |files| Fake::new().files(files).look("FW-01").fix.len();

@@ -250,7 +250,12 @@ fn vfio_without_an_iommu_is_bad_where_there_is_one() {
     };
     mode("N").expect("VFIO-04", Good);
     mode("Y").expect("VFIO-04", Warn);
-    mode("Y").link("sys/class/iommu/dmar0", "../x").expect("VFIO-04", Bad);
+    let with_iommu = |text| mode(text).link("sys/class/iommu/dmar0", "../x");
+    assert_eq!(with_iommu("Y").expect("VFIO-04", Bad).fix.len(), 1);
+    let asked =
+        |text| with_iommu(text).with("proc/cmdline", "quiet vfio.enable_unsafe_noiommu_mode=1");
+    assert_eq!(asked("Y").expect("VFIO-04", Bad).fix.len(), 2);
+    assert_eq!(asked("N").expect("VFIO-04", Warn).fix.len(), 1);
     mode("perhaps").expect("VFIO-04", Unknown);
     Sample::server().expect("VFIO-04", NotApplicable);
 }

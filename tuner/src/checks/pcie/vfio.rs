@@ -263,20 +263,22 @@ fn no_iommu(context: &Context<'_>) -> Outcome {
         let is_on =
             *known(&context.facts.pci.vfio.no_iommu, "vfio is not loaded, or has no such mode")?;
         let iommus = known(&context.facts.pci.iommus, "this machine has no PCI")?;
+        const KEY: &str = "vfio.enable_unsafe_noiommu_mode";
+        let is_asked = context.facts.boot.cmdline.value().is_some_and(|line| line.has(KEY));
+        let now = Change::Kernel {
+            path: "sys/module/vfio/parameters/enable_unsafe_noiommu_mode".to_owned(),
+            value: "N".to_owned(),
+            form: crate::change::Form::Flag,
+        };
+        let boot = is_asked
+            .then(|| Change::BootParameter { key: KEY.to_owned(), value: BootValue::Absent });
         let outcome = match (is_on, iommus.is_empty()) {
+            (false, false) if is_asked => {
+                Outcome::warn("off, and on again at the next boot").fixes(boot)
+            }
             (false, _) => Outcome::good("off"),
             (true, true) => Outcome::warn("on, and there is no IOMMU"),
-            (true, false) => Outcome::bad("on, although there is an IOMMU").fixes([
-                Change::Kernel {
-                    path: "sys/module/vfio/parameters/enable_unsafe_noiommu_mode".to_owned(),
-                    value: "N".to_owned(),
-                    form: crate::change::Form::Flag,
-                },
-                Change::BootParameter {
-                    key: "vfio.enable_unsafe_noiommu_mode".to_owned(),
-                    value: BootValue::Absent,
-                },
-            ]),
+            (true, false) => Outcome::bad("on, although there is an IOMMU").fix(now).fixes(boot),
         };
         Ok(outcome.wanted("off"))
     })
