@@ -11,6 +11,7 @@
 //! | `loom` | the rings' model checks alone |
 //! | `abi` | builds and tests against another DPDK release, in a root directory of its own |
 //! | `man` | writes the man pages to target/man |
+//! | `package` | builds .deb packages in target/package, and has lintian look at them |
 //! | `lab` | a virtual bare-metal machine: builds its image, runs the tests that need a real boot, lets you in |
 //!
 //! Exit codes: 0 all is well; 1 a step failed; 2 wrong usage; 3 the machine lacks something that could not be
@@ -29,6 +30,7 @@ mod fuzz;
 mod hugepages;
 mod lab;
 mod man;
+mod package;
 mod run;
 mod say;
 mod setup;
@@ -56,6 +58,9 @@ enum Command {
         /// Also for the virtual lab
         #[arg(long)]
         lab: bool,
+        /// Also for making packages
+        #[arg(long)]
+        package: bool,
     },
     /// Run barewired on real traffic and print what happened
     Demo(demo::Options),
@@ -76,6 +81,8 @@ enum Command {
     },
     /// Write the man pages to target/man
     Man,
+    /// Build the Debian packages
+    Package(package::Options),
     /// A virtual bare-metal machine, for what needs a real boot
     Lab(lab::Options),
 }
@@ -94,9 +101,12 @@ fn main() -> ExitCode {
 
 fn dispatch(command: Command, interrupt: &Interrupt) -> Result<(), Failure> {
     match command {
-        Command::Setup { lab } => {
+        Command::Setup { lab, package } => {
             setup::run(interrupt)?;
-            if lab { setup::lab(interrupt) } else { Ok(()) }
+            if lab {
+                setup::lab(interrupt)?;
+            }
+            if package { setup::package(interrupt) } else { Ok(()) }
         }
         Command::Demo(options) => demo::run(&options, interrupt),
         Command::Test(options) => test::run(&options, interrupt),
@@ -106,6 +116,7 @@ fn dispatch(command: Command, interrupt: &Interrupt) -> Result<(), Failure> {
         Command::Loom => test::loom(interrupt),
         Command::Abi { release } => abi::run(&release, interrupt),
         Command::Man => man::run(interrupt),
+        Command::Package(options) => package::run(&options, interrupt),
         Command::Lab(options) => lab::run(&options, interrupt),
     }
 }

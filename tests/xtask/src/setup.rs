@@ -50,6 +50,19 @@ const LAB_PACKAGES: &[(&str, &str)] = &[
     ("libc6-dev", "the agent in the guest is linked statically"),
 ];
 
+/// What making packages needs besides.
+const PACKAGING: &[(&str, &str)] = &[
+    ("dpkg-dev", "dpkg-shlibdeps finds what the programs depend on"),
+    ("binutils", "strip"),
+    ("lintian", "Debian's own opinion of a package"),
+];
+
+/// Installs what is missing for making packages.
+pub(crate) fn package(interrupt: &Interrupt) -> Result<(), Failure> {
+    packages(PACKAGES, interrupt).map_err(lacking)?;
+    packages(PACKAGING, interrupt).map_err(lacking)
+}
+
 /// Installs what is missing for the virtual lab.
 pub(crate) fn lab(interrupt: &Interrupt) -> Result<(), Failure> {
     packages(LAB_PACKAGES, interrupt).map_err(lacking)
