@@ -76,8 +76,12 @@ fn marked(mark: &str) -> Vec<String> {
 }
 
 fn start(dir: &Path, mark: &str) -> Child {
+    start_with(dir, mark, PLAN)
+}
+
+fn start_with(dir: &Path, mark: &str, text: &str) -> Child {
     let plan = dir.join("plan.toml");
-    fs::write(&plan, PLAN).unwrap();
+    fs::write(&plan, text).unwrap();
     Command::new(env!("CARGO_BIN_EXE_barewire-bench"))
         .args(["run", "--color", "never", "--out"])
         .arg(dir.join("out"))
@@ -226,4 +230,32 @@ fn whenever_it_is_killed_nothing_is_left() {
         child.wait().unwrap();
         wait_until_nothing_is_left(&mark, process);
     }
+}
+
+#[test]
+fn an_interrupt_ends_a_long_trial_and_what_there_is_is_kept() {
+    let test = "an_interrupt_ends_a_long_trial_and_what_there_is_is_kept";
+    if !can_run(test) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mark = format!("{test}-{}", std::process::id());
+    let plan = PLAN.replace("measure_ms = 100", "measure_ms = 900000");
+    let mut child = start_with(dir.path(), &mark, &plan);
+    let process = child.id();
+    let said = BufReader::new(child.stderr.take().unwrap()).lines();
+    let first_trial = said.map_while(Result::ok).find(|line| line.starts_with("trial 1 of"));
+    assert!(first_trial.is_some());
+
+    rustix::process::kill_process(
+        rustix::process::Pid::from_raw(i32::try_from(process).unwrap()).unwrap(),
+        rustix::process::Signal::INT,
+    )
+    .unwrap();
+
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    wait_until_nothing_is_left(&mark, process);
+    let text = fs::read_to_string(dir.path().join("out/result.json")).unwrap();
+    let result: RunResult = serde_json::from_str(&text).unwrap();
+    assert_eq!(result.end, End::Interrupted);
 }

@@ -62,6 +62,8 @@ pub fn run(lab: &Lab, plan: &Plan, seed: u64) -> (Made, End) {
     let end = match experiment.all() {
         Ok(()) => End::Complete,
         Err(Stop::Interrupted) => End::Interrupted,
+        // It breaks the wire of the trial that is under way.
+        Err(_) if lab.interrupt.check().is_err() => End::Interrupted,
         Err(stop) => End::Failed { why: chain(&stop) },
     };
     say::end_of_progress();

@@ -1,6 +1,6 @@
 //! One trial, and whether it counts.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
 use distribution::encode;
 use hdrhistogram::Histogram;
@@ -14,9 +14,10 @@ use super::{
     start::{Lab, Running},
 };
 use crate::{
+    interrupt::Interrupt,
     peer::case::Cpus,
     probe::{
-        self, Schedule,
+        self, Schedule, Wire,
         account::Counts,
         clock::Counter,
         frame::{FrameError, Template},
@@ -25,6 +26,7 @@ use crate::{
         schedule::ScheduleError,
         validity::{self, Fault, Limits},
     },
+    wire::PacketWire,
 };
 
 /// The percentiles that are told of a trial.
@@ -164,7 +166,7 @@ pub enum TrialError {
     Counters(#[from] linux::ReadError),
     /// Our socket can not be asked.
     #[error("our socket can not be asked what came")]
-    Socket(#[from] std::io::Error),
+    Socket(#[from] io::Error),
     /// No such schedule.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -216,7 +218,8 @@ pub fn make(
     let read = || Counters::read(&lab.root, inside, measured, other);
     running.wire.flush()?;
     let before = read()?;
-    let made = probe::run(&what, schedule, &mut template, &mut running.wire, clock)?;
+    let mut watched = Watched { wire: &mut running.wire, interrupt: &lab.interrupt };
+    let made = probe::run(&what, schedule, &mut template, &mut watched, clock)?;
     let counters = read()?.since(&before);
     let arrivals = running.wire.arrivals()?;
 
@@ -226,6 +229,23 @@ pub fn make(
         faults.push(Invalid::Stolen { ms: counters.stolen_ticks * 10 });
     }
     Ok(record(running.started.group, member, place, made, faults, counters, arrivals))
+}
+
+/// A wire that breaks when somebody wants us to end: a trial may take minutes.
+struct Watched<'a> {
+    wire: &'a mut PacketWire,
+    interrupt: &'a Interrupt,
+}
+
+impl Wire for Watched<'_> {
+    fn send(&mut self, frame: &[u8]) -> io::Result<bool> {
+        self.wire.send(frame)
+    }
+
+    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+        self.interrupt.check().map_err(io::Error::other)?;
+        self.wire.receive(take)
+    }
 }
 
 fn thousandth(probes: u64) -> usize {
