@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// The format of `--json`.
-const OWN_SCHEMA: &str = "barewire-bench/compare/1";
+pub const OWN_SCHEMA: &str = "barewire-bench/compare/1";
 
 /// The longest file that is read, in bytes.
 const LONGEST: u64 = 1 << 30;

@@ -66,7 +66,9 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
         control::write(package, &root, &release, size)?;
         let file = out.join(release.file_name(package.name));
         let mut build = Command::new("dpkg-deb");
-        build.args(["--root-owner-group", "-Zxz", "--build"]).arg(&root).arg(&file);
+        // Unoptimised programs are large, and nobody carries these far.
+        build.args(if options.quick { ["-Zgzip", "-z1"] } else { ["-Zxz", "-z6"] });
+        build.args(["--root-owner-group", "--build"]).arg(&root).arg(&file);
         build
             .env("SOURCE_DATE_EPOCH", release.epoch.to_string())
             .stdout(std::process::Stdio::null());

@@ -40,7 +40,10 @@ pub fn lines(arguments: &Arguments, has_rivals: bool) -> String {
         text.push_str(&format!("{MARK_OUT}{}\n", crate::change::comment(&out.join(" "))));
     }
     if has_rivals && !arguments.is_empty() {
-        let keys: Vec<String> = arguments.keys().iter().map(|key| pattern(key)).collect();
+        // In the order in which they are read back, so that doing it again writes the same file.
+        let mut keys = arguments.keys();
+        keys.sort_by_key(|key| out.contains(&key.as_str()));
+        let keys: Vec<String> = keys.iter().map(|key| pattern(key)).collect();
         let keys = keys.join("|");
         for variable in [EVERY_ENTRY, NORMAL_ENTRIES] {
             // The words of the variable are the arguments of a subshell, and none is taken for names of files (-f).
@@ -152,6 +155,18 @@ mod tests {
         assert_eq!(normal, "nohz_full=2-3 nosmt hugepagesz=1G hugepages=4 quiet nohz_full_x=1");
         // What is taken out is known again, so that the next drop-in and the trial take it out as well.
         assert_eq!(read(&drop_in(&ours, true)).get("mce"), Some(&BootValue::Absent));
+    }
+
+    #[test]
+    fn a_drop_in_that_is_read_and_written_again_is_the_same() {
+        let mut ours = Arguments::default();
+        ours.set("mce", BootValue::Absent);
+        ours.set("nosmt", BootValue::Flag);
+        ours.set("idle", BootValue::Absent);
+        ours.set("nohz_full", BootValue::Is("2-3".to_owned()));
+        let text = drop_in(&ours, true);
+
+        assert_eq!(drop_in(&read(&text), true), text);
     }
 
     #[test]

@@ -44,7 +44,20 @@ impl Fake {
                 None => text.to_owned(),
             },
         };
-        self.real.write(path, &after)
+        self.real.write(path, &after)?;
+        match path.strip_suffix("/nr_hugepages") {
+            Some(pool) => self.pages_came(pool, &before, &after),
+            None => Ok(()),
+        }
+    }
+
+    /// Hugepages that come are free, and free ones go first.
+    fn pages_came(&self, pool: &str, before: &str, after: &str) -> Result<(), HandsError> {
+        let (hands, file): (&dyn Hands, _) = (self, format!("{pool}/free_hugepages"));
+        let free = hands.text(&file)?.and_then(|free| free.parse::<i64>().ok());
+        let numbers = (before.trim().parse::<i64>(), after.trim().parse::<i64>());
+        let (Some(free), (Ok(before), Ok(after))) = (free, numbers) else { return Ok(()) };
+        self.real.write(&file, &format!("{}\n", free + after - before))
     }
 
     /// The files that come with a cgroup.
