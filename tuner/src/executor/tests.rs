@@ -263,7 +263,7 @@ fn every_kind_of_step_takes_and_leads_back_byte_for_byte() {
     // The administrator's CPU stays banned, and so does every other line.
     assert_eq!(
         text(&fake, "etc/default/irqbalance"),
-        "# mine\nIRQBALANCE_BANNED_CPULIST=1-7\nOPTIONS=x\nIRQBALANCE_ARGS=\"--banirq=30\"\n"
+        "# mine\nIRQBALANCE_BANNED_CPULIST=1-7\nOPTIONS=x\nIRQBALANCE_ARGS=--banirq=30\n"
     );
     assert_eq!(text(&fake, "etc/default/new/thing"), "KEY=\"two words\"\n");
     assert_eq!(text(&fake, &format!("{PARTITION}/cpuset.cpus.partition")), "isolated\n");
