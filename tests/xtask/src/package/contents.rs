@@ -108,9 +108,9 @@ pub(super) const PACKAGES: &[Package] = &[
             ("systemd/tmpfiles.d/barewire-tune.conf", "usr/lib/tmpfiles.d/barewire-tune.conf"),
         ],
         folders: &[],
-        depends: &["systemd | systemd-standalone-tmpfiles", "kmod", "udev"],
+        depends: &["systemd | systemd-standalone-tmpfiles", "udev"],
         drivers: &[],
-        recommends: &["ethtool", "pciutils"],
+        recommends: &["ethtool", "kmod", "pciutils"],
         suggests: &["barewire"],
     },
     Package {
