@@ -52,6 +52,24 @@ impl Fake {
         fake
     }
 
+    /// With what the kernel says of its two ports, so that it can be told which of them may be given away.
+    fn with_links() -> Self {
+        let fake = Self::new();
+        let link = |index: u32, name: &str| {
+            format!(
+                r#"{{"index":{index},"name":"{name}","kind":null,"master":null,"parent":null,"parent_namespace":null,"is_up":true}}"#
+            )
+        };
+        let links = format!(r#"{{"is":[{},{}]}}"#, link(2, "ens1f0np0"), link(3, "ens1f1np1"));
+        let none = r#"{"is":[]}"#;
+        for (name, answer) in
+            [("links", &*links), ("defaults", none), ("addresses", none), ("elsewhere", none)]
+        {
+            fake.file(&format!("{}/route/{name}.json", crate::source::ASKED), answer);
+        }
+        fake
+    }
+
     fn bare(machine: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let from = format!("{}/../tests/fixtures/sysroots/{machine}/.", env!("CARGO_MANIFEST_DIR"));
@@ -611,8 +629,7 @@ fn work_is_never_put_onto_the_workers() {
 
 #[test]
 fn a_port_of_the_way_in_is_never_given_away() {
-    let mut fake = Fake::new();
-    fake.file("proc/net/route", "Iface\n");
+    let mut fake = Fake::with_links();
     fake.wishes.i_want.insert("VFIO-01".to_owned());
     fake.wishes.set.insert("VFIO-01".to_owned(), Wish::Apply);
     fake.config.push_str("[tune]\nmanagement = [\"ens1f0np0\"]\n");
@@ -622,7 +639,9 @@ fn a_port_of_the_way_in_is_never_given_away() {
     let plan = fake.plan(&[bad("VFIO-01", change)]);
 
     assert!(plan.steps.is_empty());
-    assert!(why(&plan, "VFIO-01").contains("0000:3b:00.0 must stay with its driver"), "{plan:#?}");
+    let why = why(&plan, "VFIO-01");
+    assert!(why.contains("0000:3b:00.0 must stay with its driver: "), "{plan:#?}");
+    assert!(why.contains("ens1f0np0"), "{plan:#?}");
 }
 
 #[test]
@@ -697,7 +716,7 @@ fn a_drop_in_keeps_what_it_has_and_clears_away_rivals() {
 
 #[test]
 fn nothing_is_set_on_an_interface_that_goes_to_another_driver() {
-    let fake = Fake::new();
+    let fake = Fake::with_links();
     let rings = |interface: &str| Change::Ethtool {
         interface: interface.to_owned(),
         setting: EthtoolSetting::Rings { rx: Some(2048), tx: None },
@@ -711,7 +730,7 @@ fn nothing_is_set_on_an_interface_that_goes_to_another_driver() {
     ]);
 
     let changes: Vec<&Change> = plan.steps.iter().map(|step| &step.change).collect();
-    assert!(changes.contains(&&rings("ens1f1np1")) && changes.contains(&&driver), "{changes:#?}");
+    assert!(changes.contains(&&rings("ens1f1np1")) && changes.contains(&&driver), "{plan:#?}");
     let left: Vec<&Change> = plan.left_out.iter().map(|left| &left.change).collect();
     assert_eq!(left, [&rings("ens1f0np0")]);
 }
