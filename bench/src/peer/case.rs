@@ -2,9 +2,9 @@
 
 use std::{fmt, path::Path};
 
+pub use bench_result::run::Cpus;
 use clap::ValueEnum;
-use config::CpuId;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 /// What both programs are set to, as near as each allows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -310,15 +310,6 @@ pub struct Files<'a> {
     pub control: &'a Path,
 }
 
-/// The CPUs of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cpus {
-    /// Where the programs under measurement turn.
-    pub measured: CpuId,
-    /// Where everything else is: prompts, control planes, the generator, this program.
-    pub other: CpuId,
-}
-
 /// barewired's configuration for an arm of a case.
 #[must_use]
 pub fn configuration(
@@ -378,6 +369,8 @@ pub fn configuration(
 
 #[cfg(test)]
 mod tests {
+    use config::CpuId;
+
     use super::*;
 
     fn files() -> Files<'static> {

@@ -1,6 +1,6 @@
 //! Where every probe went: each that was sent came back once, or is counted among what went wrong.
 
-use serde::{Deserialize, Serialize};
+pub use bench_result::trial::Counts;
 
 /// The fate of the probes of one trial.
 ///
@@ -12,41 +12,6 @@ pub struct Account {
     counts: Counts,
     /// The highest number so far.
     highest: Option<u32>,
-}
-
-/// What became of the probes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Counts {
-    /// Probes that left.
-    pub sent: u64,
-    /// Probes that came back, each counted once.
-    pub returned: u64,
-    /// Copies of probes that had come back already.
-    pub duplicates: u64,
-    /// Probes that came back behind a later one (RFC 4737: smaller than the greatest so far).
-    pub reordered: u64,
-    /// Frames that had been probes of ours.
-    pub damaged: u64,
-    /// Probes with a number that was never sent, or of another run.
-    pub unexpected: u64,
-    /// Frames that are not probes at all.
-    pub foreign: u64,
-}
-
-impl Counts {
-    /// Probes that did not come back.
-    #[must_use]
-    pub fn lost(&self) -> u64 {
-        self.sent.saturating_sub(self.returned)
-    }
-
-    /// The share of the probes that did not come back; 0 of none.
-    #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "a share is shown with a few digits")]
-    pub fn loss_ratio(&self) -> f64 {
-        if self.sent == 0 { 0.0 } else { self.lost() as f64 / self.sent as f64 }
-    }
 }
 
 impl Account {

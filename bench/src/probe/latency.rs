@@ -1,7 +1,7 @@
 //! How long probes took, told in the two ways that differ when a path stalls.
 
+pub use bench_result::trial::{Percentile, Support};
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
 
 /// Nanoseconds that are told apart: up to a minute, with three digits.
 const LONGEST: u64 = 60_000_000_000;
@@ -50,28 +50,6 @@ impl Latency {
             own.add(other).expect("both have the same bounds");
         }
     }
-}
-
-/// How sure a percentile is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Support {
-    /// A hundred samples or more lie beyond it.
-    Firm,
-    /// Ten to ninety-nine do.
-    Weak,
-}
-
-/// One percentile of probes that may have been lost.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Percentile {
-    /// 99.9
-    pub percentile: f64,
-    /// In nanoseconds; none when so many were lost that this one never came back.
-    pub ns: Option<u64>,
-    /// How sure it is.
-    pub support: Support,
 }
 
 /// A percentile in which `lost` probes count as if they had taken for ever; `None` when fewer than ten samples would lie

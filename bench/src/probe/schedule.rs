@@ -4,30 +4,7 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
-/// A pattern of departures.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "pattern", deny_unknown_fields)]
-pub enum Pattern {
-    /// One frame each time, at equal distances.
-    Constant,
-    /// So many frames at once, then a pause: the same rate on average.
-    Bursts {
-        /// Frames at once.
-        size: u32,
-    },
-    /// Independent of each other: exponentially distributed distances.
-    Poisson {
-        /// The same seed gives the same times.
-        seed: u64,
-    },
-    /// The distances of a capture, over and over, stretched to the rate.
-    Replayed {
-        /// Nanoseconds before each frame.
-        gaps_ns: Vec<u64>,
-    },
-}
+pub use bench_result::generator::{Pattern, PatternError};
 
 /// The times of one trial.
 #[derive(Debug, Clone)]
@@ -53,12 +30,9 @@ pub enum ScheduleError {
         /// The rate.
         rate: String,
     },
-    /// A burst of no frames.
-    #[error("bursts of no frames")]
-    EmptyBurst,
-    /// A capture without time.
-    #[error("the capture has no time between its frames")]
-    NoTime,
+    /// The pattern is none.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
 }
 
 impl Schedule {
@@ -71,17 +45,13 @@ impl Schedule {
             return Err(ScheduleError::Rate { rate: rate.to_string() });
         }
         let mean = 1e9 / rate;
+        pattern.check()?;
         let (mut seed, mut stretch) = (0, 1.0);
         match &pattern {
-            Pattern::Constant => {}
-            Pattern::Bursts { size: 0 } => return Err(ScheduleError::EmptyBurst),
-            Pattern::Bursts { .. } => {}
+            Pattern::Constant | Pattern::Bursts { .. } => {}
             Pattern::Poisson { seed: given } => seed = *given,
             Pattern::Replayed { gaps_ns } => {
                 let sum: f64 = gaps_ns.iter().map(|gap| float(*gap)).sum();
-                if sum <= 0.0 {
-                    return Err(ScheduleError::NoTime);
-                }
                 stretch = mean * float(gaps_ns.len() as u64) / sum;
             }
         }

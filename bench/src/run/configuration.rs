@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::arm::{Driver, Group};
+use super::{
+    arm::{Driver, Group},
+    link::cabling,
+};
 use crate::peer::case::{Cpus, Memory, Settings};
 
 /// What both DPDK programs are set to. Ordinary pages: nothing of them can be left behind, and a veth pair copies anyway.
@@ -13,7 +16,7 @@ pub const SETTINGS: Settings =
 #[must_use]
 pub fn configuration(group: Group, driver: Driver, cpus: Cpus, socket: &Path) -> String {
     let Settings { burst, descriptors, buffers, .. } = SETTINGS;
-    let interfaces = group.cabling().theirs();
+    let interfaces = cabling(group).theirs();
     let names = ["north", "south"];
     let ports = interfaces.iter().zip(names).enumerate().map(|(number, (interface, name))| {
         let device = driver.device(number, interface);
@@ -58,7 +61,7 @@ mod tests {
                 let text = configuration(group, driver, cpus, Path::new("/mnt/control.sock"));
                 let config = config::parse(&text, "bench.toml")
                     .unwrap_or_else(|errors| panic!("{errors}\n{text}"));
-                assert_eq!(config.ports.len(), group.cabling().theirs().len());
+                assert_eq!(config.ports.len(), cabling(group).theirs().len());
                 assert!(config.latency.histograms);
             }
         }

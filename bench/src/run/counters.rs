@@ -2,99 +2,39 @@
 
 use std::collections::BTreeMap;
 
+pub use bench_result::trial::{Counters, Link};
 use config::CpuId;
 use linux::{ReadError, Root};
-use serde::{Deserialize, Serialize};
 
-/// An interface's counters, since it exists.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Link {
-    /// Frames in.
-    pub received: u64,
-    /// Frames that came in and were thrown away: no room in a queue of the kernel.
-    pub receive_dropped: u64,
-    /// Frames out.
-    pub sent: u64,
-    /// Frames that could not leave.
-    pub send_dropped: u64,
-}
-
-/// One look at everything.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Counters {
-    /// Our interfaces and the path's.
-    pub links: BTreeMap<String, Link>,
-    /// Datagrams that the path's UDP sockets had no room for.
-    pub udp_no_room: u64,
-    /// Frames that a CPU's queue of received frames had no room for, on the whole machine.
-    pub backlog_dropped: u64,
-    /// Clock ticks (10 ms) that the measured CPU did something.
-    pub busy_ticks: u64,
-    /// Clock ticks that the hypervisor gave either CPU to somebody else.
-    pub stolen_ticks: u64,
-}
-
-impl Counters {
-    /// Looks; `path` is a process in the path's namespace.
-    ///
-    /// # Errors
-    /// [`ReadError`]
-    pub fn read(
-        root: &Root,
-        path: Option<u32>,
-        measured: CpuId,
-        generator: CpuId,
-    ) -> Result<Self, ReadError> {
-        let mut links = root.parse_with("proc/self/net/dev", "interfaces", links)?;
-        let mut udp_no_room = 0;
-        if let Some(pid) = path {
-            let there = format!("proc/{pid}/net");
-            links.extend(root.parse_with(&format!("{there}/dev"), "interfaces", self::links)?);
-            udp_no_room = root.parse_with(&format!("{there}/snmp"), "counters", udp_no_room_of)?;
-        }
-        links.remove("lo");
-        let backlog_dropped = root.parse_with("proc/net/softnet_stat", "counters", backlog)?;
-        let ticks = |cpu| root.parse_with("proc/stat", "times", |text| ticks(text, cpu));
-        let (busy, stolen) = ticks(measured)?;
-        let (_, also) = if measured == generator { (0, 0) } else { ticks(generator)? };
-        Ok(Self {
-            links,
-            udp_no_room,
-            backlog_dropped,
-            busy_ticks: busy,
-            stolen_ticks: stolen + also,
-        })
+/// Looks; `path` is a process in the path's namespace.
+///
+/// # Errors
+/// [`ReadError`]
+pub fn read(
+    root: &Root,
+    path: Option<u32>,
+    measured: CpuId,
+    generator: CpuId,
+) -> Result<Counters, ReadError> {
+    let mut links = root.parse_with("proc/self/net/dev", "interfaces", links)?;
+    let mut udp_no_room = 0;
+    if let Some(pid) = path {
+        let there = format!("proc/{pid}/net");
+        links.extend(root.parse_with(&format!("{there}/dev"), "interfaces", self::links)?);
+        udp_no_room = root.parse_with(&format!("{there}/snmp"), "counters", udp_no_room_of)?;
     }
-
-    /// What came on top of an earlier look.
-    #[must_use]
-    pub fn since(&self, earlier: &Self) -> Self {
-        let links = self.links.iter().map(|(name, now)| {
-            let then = earlier.links.get(name).copied().unwrap_or_default();
-            let link = Link {
-                received: now.received.saturating_sub(then.received),
-                receive_dropped: now.receive_dropped.saturating_sub(then.receive_dropped),
-                sent: now.sent.saturating_sub(then.sent),
-                send_dropped: now.send_dropped.saturating_sub(then.send_dropped),
-            };
-            (name.clone(), link)
-        });
-        Self {
-            links: links.collect(),
-            udp_no_room: self.udp_no_room.saturating_sub(earlier.udp_no_room),
-            backlog_dropped: self.backlog_dropped.saturating_sub(earlier.backlog_dropped),
-            busy_ticks: self.busy_ticks.saturating_sub(earlier.busy_ticks),
-            stolen_ticks: self.stolen_ticks.saturating_sub(earlier.stolen_ticks),
-        }
-    }
-
-    /// An interface's.
-    #[must_use]
-    pub fn link(&self, name: &str) -> Link {
-        self.links.get(name).copied().unwrap_or_default()
-    }
+    links.remove("lo");
+    let backlog_dropped = root.parse_with("proc/net/softnet_stat", "counters", backlog)?;
+    let ticks = |cpu| root.parse_with("proc/stat", "times", |text| ticks(text, cpu));
+    let (busy, stolen) = ticks(measured)?;
+    let (_, also) = if measured == generator { (0, 0) } else { ticks(generator)? };
+    Ok(Counters {
+        links,
+        udp_no_room,
+        backlog_dropped,
+        busy_ticks: busy,
+        stolen_ticks: stolen + also,
+    })
 }
 
 /// `/proc/net/dev`: eight numbers of what came, eight of what went.
@@ -171,7 +111,7 @@ mod tests {
     fn this_machine_can_be_read() {
         let root = Root::system().unwrap();
         let cpu = linux::thread::affinity().unwrap().first().unwrap();
-        let read = || Counters::read(&root, Some(std::process::id()), cpu, cpu).unwrap();
+        let read = || super::read(&root, Some(std::process::id()), cpu, cpu).unwrap();
         let first = read();
         assert!(!first.links.contains_key("lo"));
         let since = read().since(&first);

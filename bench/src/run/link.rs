@@ -4,7 +4,10 @@ use std::{collections::BTreeMap, net::Ipv4Addr};
 
 use config::MacAddress;
 
-use super::own::{Namespace, OwnError, command};
+use super::{
+    arm::{Arm, Group},
+    own::{Namespace, OwnError, command},
+};
 use crate::probe::frame::Route;
 
 /// How a path is cabled.
@@ -61,6 +64,27 @@ impl Cabling {
             Self::Two => &["dut0", "dut1"],
             Self::Loop => &[],
         }
+    }
+}
+
+/// How the paths of a group are cabled.
+#[must_use]
+pub fn cabling(group: Group) -> Cabling {
+    match group {
+        Group::Reflect => Cabling::One,
+        Group::Forward => Cabling::Two,
+        Group::Null => Cabling::Loop,
+    }
+}
+
+/// Where probes go so that a path takes them: Ethernet and IP address.
+#[must_use]
+pub fn destination(arm: Arm, group: Group) -> (&'static str, &'static str) {
+    match (group, arm) {
+        (Group::Reflect | Group::Null, _) => (FIRST, FIRST_ADDRESS),
+        // A bridge passes on what is for somebody behind it.
+        (Group::Forward, Arm::KernelBridge) => (BEHIND, BEHIND_ADDRESS),
+        (Group::Forward, _) => (FIRST, BEHIND_ADDRESS),
     }
 }
 

@@ -7,7 +7,6 @@
 //! ```
 //! Everything happens in namespaces of our own, made by [`own`]: they are gone when we are, however we end.
 
-pub mod arm;
 pub mod conclude;
 pub mod configuration;
 pub mod counters;
@@ -16,8 +15,6 @@ pub mod experiment;
 pub mod files;
 pub mod link;
 pub mod own;
-pub mod plan;
-pub mod result;
 pub mod start;
 pub mod summary;
 pub mod trial;
@@ -28,6 +25,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+pub use bench_result::{arm, plan, run as result};
 use config::CpuSet;
 use linux::Root;
 

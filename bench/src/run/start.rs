@@ -6,9 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use bench_result::trial::Started;
 use config::CpuSet;
 use linux::Root;
-use serde::{Deserialize, Serialize};
 
 use super::{
     arm::{Arm, Driver, Group},
@@ -98,24 +98,6 @@ impl StartError {
     }
 }
 
-/// How a path was started, for the report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Started {
-    /// Its group.
-    pub group: Group,
-    /// Which one.
-    pub member: Member,
-    /// In which block.
-    pub block: usize,
-    /// Its command line, of those that have one.
-    pub command: Option<String>,
-    /// barewired's configuration.
-    pub configuration: Option<String>,
-    /// From nothing until a probe came back, in ms.
-    pub ready_ms: f64,
-}
-
 /// A path that runs. Dropping it takes everything away: program, cables, namespace, files, in this order.
 #[derive(Debug)]
 pub struct Running {
@@ -155,7 +137,7 @@ impl Running {
     ) -> Result<Self, StartError> {
         let begun = Instant::now();
         let dir = tempfile::tempdir_in(&lab.dir).map_err(StartError::Directory)?;
-        let cabling = group.cabling();
+        let cabling = link::cabling(group);
         let namespace = match cabling.theirs() {
             [] => None,
             _ => Some(Namespace::new(dir.path(), &lab.allowed, &lab.interrupt)?),
@@ -192,7 +174,7 @@ impl Running {
         group: Group,
         member: Member,
     ) -> Result<(), StartError> {
-        let (to, destination) = member.arm.destination(group);
+        let (to, destination) = link::destination(member.arm, group);
         let mut template = Template::new(&link::route(to, destination, 1), 64)?;
         let deadline = Deadline::after(READY);
         let (mut sequence, mut returned) = (0, 0);
@@ -306,7 +288,7 @@ fn prepare(lab: &Lab, inside: &Namespace, arm: Arm) -> Result<(), OwnError> {
 
 /// A program may have set its interfaces down and up again, or down.
 fn up(inside: &Namespace, group: Group) -> Result<(), OwnError> {
-    for interface in group.cabling().theirs() {
+    for interface in link::cabling(group).theirs() {
         inside.command(&["ip", "link", "set", interface, "up"])?;
     }
     Ok(())
@@ -429,7 +411,7 @@ fn start_testpmd(
     dir: &Path,
     started: &mut Started,
 ) -> Result<Work, StartError> {
-    let interfaces = group.cabling().theirs();
+    let interfaces = link::cabling(group).theirs();
     let setup = testpmd::Setup {
         file: lab.testpmd.as_deref().ok_or_else(|| missing(name, "dpdk-testpmd"))?,
         prefix: format!("bwrun-{}", std::process::id()),

@@ -2,13 +2,13 @@
 
 use std::{io, time::Duration};
 
+pub use bench_result::trial::{Cell, Gaps, Invalid, PERCENTILES, Trial};
 use distribution::encode;
 use hdrhistogram::Histogram;
-use serde::{Deserialize, Serialize};
 
 use super::{
     arm::Group,
-    counters::Counters,
+    counters::{self, Counters},
     link,
     plan::{GroupPlan, Member, Plan},
     start::{Lab, Running},
@@ -18,142 +18,18 @@ use crate::{
     peer::case::Cpus,
     probe::{
         self, Schedule, Wire,
-        account::Counts,
         clock::Counter,
         frame::{FrameError, Template},
-        latency::{Percentile, percentile},
+        latency::percentile,
         run::{Flight, RunError},
         schedule::ScheduleError,
-        validity::{self, Fault, Limits},
+        validity::{self, Limits},
     },
     wire::PacketWire,
 };
 
-/// The percentiles that are told of a trial.
-pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
-
 /// The share of a trial that the hypervisor may have taken.
 const STOLEN: f64 = 0.01;
-
-/// One load and size.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Cell {
-    /// Frames a second.
-    pub load: f64,
-    /// Bytes of a frame, with its check sequence.
-    pub size: usize,
-}
-
-/// One trial, valid or not.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Trial {
-    /// Its group.
-    pub group: Group,
-    /// Whose it is.
-    pub member: Member,
-    /// At what.
-    pub cell: Cell,
-    /// In which block.
-    pub block: usize,
-    /// 0, or the number of invalid ones before it.
-    pub attempt: usize,
-    /// When it began, in seconds of the run.
-    pub at_s: f64,
-    /// Why it does not count; nothing when it does.
-    pub faults: Vec<Invalid>,
-    /// What became of the probes.
-    pub counts: Counts,
-    /// Those of the warm-up.
-    pub warm_up: Counts,
-    /// Probes that should have left.
-    pub intended: u64,
-    /// How often a frame found no room to leave, and was tried again.
-    pub refused: u64,
-    /// What a send took on average, in ns. A path that runs inside the sender's call is in it.
-    pub send_ns: f64,
-    /// How late the 99.9th percentile of probes left, in ns.
-    pub late_p999_ns: u64,
-    /// From when probes should have left, in ns; lost ones as if they never came.
-    pub response: Vec<Percentile>,
-    /// From when they left.
-    pub service: Vec<Percentile>,
-    /// The shortest and longest response of those that came back, in ns.
-    pub range_ns: (u64, u64),
-    /// When the generator did not run: how often, for how long altogether and at most, in ns.
-    pub gaps: Gaps,
-    /// Of the slowest thousandth of the probes, the share in whose flight the generator did not run.
-    pub slowest_in_gap: Option<f64>,
-    /// What the kernel counted meanwhile.
-    pub counters: Counters,
-    /// Frames that came to our socket, and those of them that it had no room for.
-    pub arrivals: (u64, u64),
-    /// The whole distribution of responses: HdrHistogram V2, deflated, in base64.
-    pub response_hdr: String,
-    /// That of services.
-    pub service_hdr: String,
-    /// That of the warm-up's responses.
-    pub warm_up_hdr: String,
-}
-
-/// When the generator did not run.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Gaps {
-    /// How often.
-    pub count: u64,
-    /// Altogether, in ns.
-    pub total_ns: u64,
-    /// The longest, in ns.
-    pub longest_ns: u64,
-}
-
-/// Why a trial does not count.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", tag = "what")]
-pub enum Invalid {
-    /// The generator's fault.
-    Generator(Fault),
-    /// The hypervisor took a CPU away.
-    Stolen {
-        /// For so many ms.
-        ms: u64,
-    },
-    /// The kernel says that other frames left than we sent.
-    Sent {
-        /// By our count.
-        ours: u64,
-        /// By the kernel's.
-        kernels: u64,
-    },
-    /// The kernel says that other frames came than we received.
-    Received {
-        /// By our count: received, or no room in our socket.
-        ours: u64,
-        /// By the kernel's.
-        kernels: u64,
-    },
-    /// At its end the path says that frames are missing.
-    Unbalanced,
-}
-
-impl Trial {
-    /// Does it count?
-    #[must_use]
-    pub fn is_valid(&self) -> bool {
-        self.faults.is_empty()
-    }
-
-    /// One of its percentiles of responses, in ns; infinite when that many were lost, `None` when too few samples support
-    /// it.
-    #[must_use]
-    pub fn response_at(&self, wanted: f64) -> Option<f64> {
-        let found = self.response.iter().find(|it| (it.percentile - wanted).abs() < 1e-9)?;
-        #[expect(clippy::cast_precision_loss, reason = "times of a trial are far below 2^53 ns")]
-        Some(found.ns.map_or(f64::INFINITY, |ns| ns as f64))
-    }
-}
 
 /// Why there is no trial.
 #[derive(Debug, thiserror::Error)]
@@ -203,7 +79,7 @@ pub fn make(
     place: Place,
 ) -> Result<Trial, TrialError> {
     let member = running.started.member;
-    let (to, destination) = member.arm.destination(group.kind);
+    let (to, destination) = link::destination(member.arm, group.kind);
     let mut template = Template::new(&link::route(to, destination, group.flows), place.cell.size)?;
     let schedule = Schedule::new(place.cell.load, group.spacing.clone())?;
     let what = probe::Plan {
@@ -215,7 +91,7 @@ pub fn make(
     };
     let Cpus { measured, other } = lab.cpus;
     let inside = running.inside();
-    let read = || Counters::read(&lab.root, inside, measured, other);
+    let read = || counters::read(&lab.root, inside, measured, other);
     running.wire.flush()?;
     let before = read()?;
     let mut watched = Watched { wire: &mut running.wire, interrupt: &lab.interrupt };
@@ -261,7 +137,7 @@ fn faults(
 ) -> Vec<Invalid> {
     let mut faults: Vec<Invalid> =
         validity::faults(made, limits).into_iter().map(Invalid::Generator).collect();
-    let (out, back) = group.cabling().ours();
+    let (out, back) = link::cabling(group).ours();
     let sent = made.counts.sent + made.warm_up.sent;
     let link = counters.link(out);
     // What the kernel dropped may have been refused and sent again, or taken and lost.

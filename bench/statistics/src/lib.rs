@@ -11,6 +11,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How often the blocks are drawn again for an interval.
@@ -20,7 +21,7 @@ pub const RESAMPLES: usize = 10_000;
 pub const CONFIDENCE: f64 = 0.95;
 
 /// A value, and where it would lie if the same was measured again.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Estimate {
     /// The median over the blocks.

@@ -2,23 +2,23 @@
 
 use std::collections::BTreeMap;
 
+use config::CpuId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use statistics::Estimate;
 
-use super::{
-    arm::{Group, Waits},
-    plan::{Member, Plan},
-    start::Started,
-    trial::{Cell, Trial},
-};
 use crate::{
-    peer::case::Cpus, probe::latency::Percentile, qualify::Qualification, statistics::Estimate,
+    arm::{Group, Waits},
+    host::Qualification,
+    plan::{Member, Plan},
+    trial::{Cell, Percentile, Started, Trial},
 };
 
 /// The format of `result.json`. A change that a reader would not understand makes another name.
 pub const SCHEMA: &str = "barewire-bench/run/1";
 
 /// A whole run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RunResult {
     /// [`SCHEMA`]
@@ -51,8 +51,19 @@ pub struct RunResult {
     pub groups: Vec<GroupResult>,
 }
 
+/// The CPUs of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cpus {
+    /// Where the programs under measurement turn.
+    #[schemars(with = "u32")]
+    pub measured: CpuId,
+    /// Where everything else is: prompts, control planes, the generator, this program.
+    #[schemars(with = "u32")]
+    pub other: CpuId,
+}
+
 /// How a run ended.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "how")]
 pub enum End {
     /// As planned.
@@ -67,7 +78,7 @@ pub enum End {
 }
 
 /// Somebody who did not take part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LeftOut {
     /// Of which group.
@@ -79,7 +90,7 @@ pub struct LeftOut {
 }
 
 /// What follows for a group.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupResult {
     /// Which one.
@@ -91,7 +102,7 @@ pub struct GroupResult {
 }
 
 /// What follows at one load and size.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CellResult {
     /// Which.
@@ -103,7 +114,7 @@ pub struct CellResult {
 }
 
 /// What two equal paths differ by.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Floor {
     /// At this percentile of the response.
@@ -115,7 +126,7 @@ pub struct Floor {
 }
 
 /// What follows for one that took part.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MemberResult {
     /// Who.
@@ -145,7 +156,7 @@ pub struct MemberResult {
 }
 
 /// One against the reference.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Versus {
     /// Of the response.
@@ -157,7 +168,7 @@ pub struct Versus {
 }
 
 /// What a comparison means.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", tag = "word")]
 pub enum Word {
     /// Its times are shorter, beyond what equal paths differ by.
@@ -195,4 +206,10 @@ impl RunResult {
     pub fn validity(&self) -> (usize, usize) {
         (self.trials.len(), self.trials.iter().filter(|trial| !trial.is_valid()).count())
     }
+}
+
+/// The JSON Schema of [`RunResult`].
+#[must_use]
+pub fn json_schema() -> schemars::Schema {
+    schemars::schema_for!(RunResult)
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::link::{self, Cabling};
-
 /// What paths of a group do to a frame. Ratios are formed inside a group only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Group {
     /// Send a UDP datagram back to where it came from, over one veth pair.
@@ -19,7 +20,9 @@ pub enum Group {
 }
 
 /// One path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 pub enum Arm {
     /// A UDP socket that sleeps until a datagram is there.
@@ -49,7 +52,7 @@ pub enum Arm {
 }
 
 /// How a path waits for the next frame. A sleeping one saves a CPU and pays with the wake-up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Waits {
     /// It sleeps.
@@ -168,18 +171,6 @@ impl Arm {
     pub fn is_testpmd(self) -> bool {
         matches!(self, Self::TestpmdAfPacket | Self::TestpmdAfXdp)
     }
-
-    /// Where probes go so that it takes them: Ethernet and IP address.
-    #[must_use]
-    pub fn destination(self, group: Group) -> (&'static str, &'static str) {
-        match (group, self) {
-            (Group::Reflect, _) => (link::FIRST, link::FIRST_ADDRESS),
-            // A bridge passes on what is for somebody behind it.
-            (Group::Forward, Self::KernelBridge) => (link::BEHIND, link::BEHIND_ADDRESS),
-            (Group::Forward, _) => (link::FIRST, link::BEHIND_ADDRESS),
-            (Group::Null, _) => (link::FIRST, link::FIRST_ADDRESS),
-        }
-    }
 }
 
 impl Driver {
@@ -201,16 +192,6 @@ impl Group {
             Self::Reflect => "reflect",
             Self::Forward => "forward",
             Self::Null => "null",
-        }
-    }
-
-    /// How its paths are cabled.
-    #[must_use]
-    pub fn cabling(self) -> Cabling {
-        match self {
-            Self::Reflect => Cabling::One,
-            Self::Forward => Cabling::Two,
-            Self::Null => Cabling::Loop,
         }
     }
 }

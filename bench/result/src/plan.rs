@@ -2,16 +2,16 @@
 
 use std::{path::Path, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::arm::{Arm, Group};
-use crate::probe::{
-    schedule::{Pattern, Schedule},
-    validity::Limits,
+use crate::{
+    arm::{Arm, Group},
+    generator::{Limits, Pattern},
 };
 
 /// A whole run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Plan {
     /// As it is called in reports.
@@ -42,7 +42,7 @@ pub struct Plan {
 }
 
 /// One group of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GroupPlan {
     /// What its paths do.
@@ -68,7 +68,7 @@ pub struct GroupPlan {
 }
 
 /// What the generator must keep.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Keep {
     /// What a virtual machine can.
@@ -229,7 +229,7 @@ impl Plan {
                 let is_possible = (1.0..=10e6).contains(load);
                 check(is_possible, format!("{at}: a load of {load}: 1 to 10000000"));
             }
-            if let Err(error) = Schedule::new(1.0, group.spacing.clone()) {
+            if let Err(error) = group.spacing.check() {
                 check(false, format!("{at}: {error}"));
             }
             check(!group.sizes.is_empty(), format!("{at}: no size"));
@@ -277,7 +277,9 @@ impl Plan {
 }
 
 /// One that takes part: an arm, or its twin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(deny_unknown_fields)]
 pub struct Member {
     /// The path.
