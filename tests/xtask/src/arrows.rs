@@ -16,6 +16,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("distribution", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring", "config"]),
     ("ctl", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
     ("statistics", &["config", "dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
+    ("plots", &["api", "config", "dpdk", "dpdk-sys", "linux", "pipeline", "ring", "statistics"]),
     ("noise", &["dpdk", "dpdk-sys", "pipeline", "ring", "tuner"]),
     ("tuner", &["dpdk", "dpdk-sys", "pipeline", "ring"]),
     ("barewire-lab", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
