@@ -108,6 +108,29 @@ impl Arm {
         }
     }
 
+    /// What it is, in a few words.
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::KernelEchoBlock => {
+                "a UDP socket of the kernel, whose program sleeps until a datagram is there"
+            }
+            Self::KernelEchoSpin => "a UDP socket of the kernel, whose program asks over and over",
+            Self::PacketEchoSpin => "a packet socket that is asked over and over, without DPDK",
+            Self::KernelRoute => "the kernel's IP forwarding, inside the sender's call",
+            Self::KernelRouteRps => "the kernel's IP forwarding, handed to the measured CPU (RPS)",
+            Self::KernelRouteThreaded => {
+                "the kernel's IP forwarding, in a thread on the measured CPU (threaded NAPI)"
+            }
+            Self::KernelBridge => "the kernel's bridge, inside the sender's call",
+            Self::BarewiredAfPacket => "barewired over DPDK's net_af_packet",
+            Self::BarewiredAfXdp => "barewired over DPDK's net_af_xdp",
+            Self::TestpmdAfPacket => "dpdk-testpmd over net_af_packet",
+            Self::TestpmdAfXdp => "dpdk-testpmd over net_af_xdp",
+            Self::Wire => "a veth pair with both ends at the generator",
+        }
+    }
+
     /// Can it do the work of this group?
     #[must_use]
     pub fn fits(self, group: Group) -> bool {
@@ -193,6 +216,30 @@ impl Group {
             Self::Forward => "forward",
             Self::Null => "null",
         }
+    }
+
+    /// What its paths do, and on which wire: a sentence.
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::Reflect => {
+                "Every path sends each UDP datagram back to where it came from, over one veth pair."
+            }
+            Self::Forward => "Every path passes each frame on, from one veth pair to another.",
+            Self::Null => {
+                "No path at all: what the generator and its wire take by themselves. It is never subtracted."
+            }
+        }
+    }
+}
+
+impl fmt::Display for Waits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Sleeping => "sleeps",
+            Self::Spinning => "spins",
+            Self::Inline => "inline",
+        })
     }
 }
 

@@ -1,7 +1,11 @@
 //! The generator of probes: how they are spaced, what it must keep, and what it did wrong.
 
+use std::fmt;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::words;
 
 /// A pattern of departures.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -97,4 +101,20 @@ pub enum Fault {
     },
     /// Nothing was sent at all.
     Nothing,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unsent { intended, sent } => {
+                write!(f, "the generator sent {sent} of {intended} probes")
+            }
+            Self::Late { p999_ns, allowed_ns } => {
+                let [late, allowed] = [*p999_ns, *allowed_ns].map(words::time);
+                write!(f, "probes left up to {late} late (99.9 %), and {allowed} are allowed")
+            }
+            Self::Unexpected { frames } => write!(f, "{frames} frames came that were never sent"),
+            Self::Nothing => f.write_str("nothing was sent"),
+        }
+    }
 }
