@@ -180,7 +180,7 @@ fn a_run_adds_up_and_leaves_its_files_and_nothing_else() {
             assert!(file.is_file(), "{}", file.display());
         }
         let log = fs::read_to_string(out.join(format!("{stem}.hlog"))).unwrap();
-        for tag in ["Tag=response", "Tag=service", "Tag=warmup"] {
+        for tag in ["Tag=response", "Tag=service", "Tag=warmup", "Tag=gap-gen"] {
             assert!(log.contains(tag), "{log}");
         }
     }

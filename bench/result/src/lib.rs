@@ -6,6 +6,8 @@
 //!  arm        the paths, and what each one is
 //!  generator  how probes are spaced, what the generator must keep, what it did wrong
 //!  trial      one trial: counts, percentiles, distributions, and why it does not count
+//!  attribution  what its slowest probes were caught in
+//!  throughput what a path carries: searches, RFC 2544, RFC 8219
 //!  host       the class of a host, and what it is from
 //!  run        all of it: [`run::RunResult`], the text of `result.json`
 //!  words      numbers as people read them
@@ -21,9 +23,11 @@
 #![forbid(unsafe_code)]
 
 pub mod arm;
+pub mod attribution;
 pub mod generator;
 pub mod host;
 pub mod plan;
 pub mod run;
+pub mod throughput;
 pub mod trial;
 pub mod words;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     arm::{Arm, Group},
     generator::{Limits, Pattern},
+    throughput::ThroughputPlan,
 };
 
 /// A whole run.
@@ -37,8 +38,11 @@ pub struct Plan {
     #[serde(default = "qualify_ms")]
     pub qualify_ms: u64,
     /// Who is compared, at what.
-    #[serde(rename = "group")]
+    #[serde(rename = "group", default)]
     pub groups: Vec<GroupPlan>,
+    /// What is searched: how much paths carry.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub throughput: Vec<ThroughputPlan>,
 }
 
 /// One group of a plan.
@@ -204,7 +208,8 @@ impl Plan {
             (100..=600_000).contains(&self.qualify_ms),
             format!("qualify_ms = {}: 100 to 600000", self.qualify_ms),
         );
-        check(!self.groups.is_empty(), "no group".to_owned());
+        let is_something = !self.groups.is_empty() || !self.throughput.is_empty();
+        check(is_something, "no group".to_owned());
         for (number, group) in self.groups.iter().enumerate() {
             let at = format!("group {} ({})", number + 1, group.kind);
             let before = &self.groups[..number];
@@ -242,6 +247,7 @@ impl Plan {
                 format!("{at}: {} flows: 1 to 16384", group.flows),
             );
         }
+        wrong.extend(self.throughput.iter().flat_map(ThroughputPlan::wrong));
         wrong
     }
 
@@ -254,7 +260,8 @@ impl Plan {
     /// Does any group have this?
     #[must_use]
     pub fn needs(&self, is_it: impl Fn(Arm) -> bool) -> bool {
-        self.groups.iter().flat_map(|group| &group.arms).any(|arm| is_it(*arm))
+        let searched = self.throughput.iter().flat_map(|search| &search.arms);
+        self.groups.iter().flat_map(|group| &group.arms).chain(searched).any(|arm| is_it(*arm))
     }
 
     /// Without the arms that can not run here; groups that are left without a reference or an arm to compare go, too.
@@ -265,6 +272,10 @@ impl Plan {
             group.twin = group.twin.filter(|twin| !is_out(*twin));
         }
         self.groups.retain(|group| group.arms.contains(&group.reference));
+        for search in &mut self.throughput {
+            search.arms.retain(|arm| !is_out(*arm));
+        }
+        self.throughput.retain(|search| !search.arms.is_empty());
         self
     }
 

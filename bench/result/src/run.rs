@@ -9,13 +9,15 @@ use statistics::Estimate;
 
 use crate::{
     arm::{Group, Waits},
+    attribution::Attribution,
     host::Qualification,
     plan::{Member, Plan},
+    throughput::Throughput,
     trial::{Cell, Percentile, Started, Trial},
 };
 
 /// The format of `result.json`. A change that a reader would not understand makes another name.
-pub const SCHEMA: &str = "barewire-bench/run/1";
+pub const SCHEMA: &str = "barewire-bench/run/2";
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +51,28 @@ pub struct RunResult {
     pub trials: Vec<Trial>,
     /// What follows, by group.
     pub groups: Vec<GroupResult>,
+    /// What the bypass over shared memory takes, through what the kernel takes on its wire: different wires, and a
+    /// statement about systems, not about paths.
+    pub across: Vec<Across>,
+    /// What paths carry.
+    pub throughput: Vec<Throughput>,
+}
+
+/// One path of a group against one of another: different wires.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Across {
+    /// The one.
+    pub first: (Group, Member),
+    /// The other.
+    pub second: (Group, Member),
+    /// At what, the same for both.
+    pub cell: Cell,
+    /// Of the response.
+    pub percentile: f64,
+    /// The first's time through the second's: below 1 is faster. None when it can not be said. There is no floor between
+    /// wires, so there is no word either.
+    pub ratio: Option<Estimate>,
 }
 
 /// The CPUs of a run.
@@ -153,6 +177,8 @@ pub struct MemberResult {
     pub send_ns: f64,
     /// Against the reference, by percentile of the response.
     pub versus: Vec<Versus>,
+    /// What the slowest probes of all trials that count were caught in.
+    pub attribution: Option<Attribution>,
 }
 
 /// One against the reference.

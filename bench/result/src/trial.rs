@@ -1,11 +1,11 @@
 //! One trial: what became of its probes, and why it does not count when it does not.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{arm::Group, generator::Fault, plan::Member};
+use crate::{arm::Group, attribution::Attribution, generator::Fault, plan::Member};
 
 /// The percentiles that are told of a trial.
 pub const PERCENTILES: [f64; 5] = [50.0, 90.0, 99.0, 99.9, 99.99];
@@ -58,8 +58,14 @@ pub struct Trial {
     pub range_ns: (u64, u64),
     /// When the generator did not run: how often, for how long altogether and at most, in ns.
     pub gaps: Gaps,
-    /// Of the slowest thousandth of the probes, the share in whose flight the generator did not run.
-    pub slowest_in_gap: Option<f64>,
+    /// The same of the path's own loop, of those that tell: barewired.
+    pub path_gaps: Option<Gaps>,
+    /// What the probes above the 99.9th percentile were caught in. None when none came back.
+    pub attribution: Option<Attribution>,
+    /// The measured time in pieces of so many ms, for what follows.
+    pub interval_ms: u64,
+    /// The longest response of the probes that should have left in each piece, in ns; 0 when none came back.
+    pub maxima_ns: Vec<u64>,
     /// What the kernel counted meanwhile.
     pub counters: Counters,
     /// Frames that came to our socket, and those of them that it had no room for.
@@ -70,9 +76,13 @@ pub struct Trial {
     pub service_hdr: String,
     /// That of the warm-up's responses.
     pub warm_up_hdr: String,
+    /// That of the lengths of the generator's gaps.
+    pub gap_hdr: String,
+    /// That of the lengths of the path's gaps, of those that tell.
+    pub path_gap_hdr: Option<String>,
 }
 
-/// When the generator did not run.
+/// When a loop did not turn.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Gaps {
@@ -111,6 +121,22 @@ pub enum Invalid {
     },
     /// At its end the path says that frames are missing.
     Unbalanced,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Generator(fault) => fault.fmt(f),
+            Self::Stolen { ms } => write!(f, "the hypervisor took a CPU away for {ms} ms"),
+            Self::Sent { ours, kernels } => {
+                write!(f, "we sent {ours} frames, and the kernel counted {kernels}")
+            }
+            Self::Received { ours, kernels } => {
+                write!(f, "we received {ours} frames, and the kernel counted {kernels}")
+            }
+            Self::Unbalanced => f.write_str("frames are missing from the path's own account"),
+        }
+    }
 }
 
 impl Trial {

@@ -73,7 +73,7 @@ fn a_file_is_read_again_as_it_was_written_and_others_are_refused() {
     let text = serde_json::to_string(&run).unwrap();
     assert_eq!(parse(&text, "a").unwrap(), run);
 
-    let other = text.replace(SCHEMA, "barewire-bench/run/2");
+    let other = text.replace(SCHEMA, "barewire-bench/run/0");
     assert!(matches!(parse(&other, "a"), Err(CompareError::Schema { .. })));
     let unknown = text.replacen("\"version\"", "\"verzion\"", 1);
     assert!(matches!(parse(&unknown, "a"), Err(CompareError::Parse { .. })));

@@ -108,6 +108,20 @@ impl Barewired {
         })
     }
 
+    /// The stalls of its workers after these numbers, which an earlier answer gave as `next`; all that it remembers
+    /// without.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn stalls(&self, after: Option<&[u64]>) -> Result<api::Stalls, ProgramError> {
+        let after = after.map(|numbers| {
+            let numbers: Vec<String> = numbers.iter().map(u64::to_string).collect();
+            format!("?after={}", numbers.join(","))
+        });
+        let path = format!("/v1/stalls{}", after.unwrap_or_default());
+        ask(&self.program, &self.socket, &path)
+    }
+
     /// Asks it to end; answers whether it says that every frame is accounted for.
     ///
     /// # Errors

@@ -25,6 +25,8 @@ pub struct Plan {
     pub drain: Duration,
     /// Keep the time of each probe that took longer than this share of the others, for attribution: as many at most.
     pub keep: usize,
+    /// The pieces of the measured time that maxima are told of.
+    pub interval: Duration,
 }
 
 /// Longer runs do not fit into a probe's 40 bits of nanoseconds.
@@ -53,6 +55,10 @@ pub struct Trial {
     pub gaps_missed: u64,
     /// The slowest of the measured probes, the slowest first.
     pub slowest: Vec<Flight>,
+    /// The longest response of the probes that should have left in each piece of the measured time; 0 when none came back.
+    pub maxima: Vec<u64>,
+    /// When it began, in nanoseconds of the clock: all other times of a trial count from here.
+    pub begin: u64,
     /// Frames in each receive that had any: how batched the answers came, by number of frames.
     pub receive_bursts: Vec<u64>,
 }
@@ -101,6 +107,8 @@ pub enum RunError {
 const GAPS: usize = 1 << 16;
 /// The departures of so many of the last probes are remembered, for those that were too late to say it themselves.
 const REMEMBERED: usize = 1 << 20;
+/// Maxima of more pieces are not told.
+const MOST_PIECES: u64 = 100_000;
 /// Receives of more frames than this count as this.
 const WIDEST: usize = 64;
 
@@ -168,7 +176,7 @@ pub fn run<W: Wire + ?Sized>(
         state.gaps.end(if is_idle { now } else { clock.now().saturating_sub(begin) });
     }
     let unsent = schedule.take_while(|intended| *intended < end).count() as u64;
-    Ok(state.into_trial(unsent))
+    Ok(state.into_trial(unsent, begin))
 }
 
 fn ns(duration: Duration) -> u64 {
@@ -192,6 +200,7 @@ struct State {
     bursts: Vec<u64>,
     /// Probes that left later than they can say: number and departure, by the lower bits of the number.
     very_late: Vec<(u32, u64)>,
+    maxima: Maxima,
 }
 
 impl State {
@@ -209,6 +218,7 @@ impl State {
             slowest: Slowest { flights: Vec::with_capacity(2 * plan.keep), keep: plan.keep },
             bursts: vec![0; WIDEST + 1],
             very_late: vec![(u32::MAX, 0); REMEMBERED],
+            maxima: Maxima::new(plan),
         }
     }
 
@@ -252,6 +262,7 @@ impl State {
             if self.measured.returned(sequence) {
                 self.latency.returned(flight.intended, flight.sent, flight.back);
                 self.slowest.add(flight);
+                self.maxima.add(flight.intended - warm, flight.response());
             }
         } else if self.warm_up.returned(probe.sequence) {
             self.warm_up_latency.returned(flight.intended, flight.sent, flight.back);
@@ -262,7 +273,7 @@ impl State {
         self.measured.counts().lost() == 0 && self.warm_up.counts().lost() == 0
     }
 
-    fn into_trial(self, unsent: u64) -> Trial {
+    fn into_trial(self, unsent: u64, begin: u64) -> Trial {
         let (gaps, gaps_missed) = self.gaps.into_found();
         let counts = self.measured.counts();
         Trial {
@@ -276,7 +287,30 @@ impl State {
             gaps,
             gaps_missed,
             slowest: self.slowest.into_sorted(),
+            maxima: self.maxima.longest,
+            begin,
             receive_bursts: self.bursts,
+        }
+    }
+}
+
+/// The longest response of each piece of the measured time.
+struct Maxima {
+    interval: u64,
+    longest: Vec<u64>,
+}
+
+impl Maxima {
+    fn new(plan: &Plan) -> Self {
+        let interval = ns(plan.interval).max(1);
+        let pieces = ns(plan.measure).div_ceil(interval).min(MOST_PIECES);
+        Self { interval, longest: vec![0; usize::try_from(pieces).unwrap_or(0)] }
+    }
+
+    fn add(&mut self, at: u64, response: u64) {
+        let piece = usize::try_from(at / self.interval).unwrap_or(usize::MAX);
+        if let Some(longest) = self.longest.get_mut(piece) {
+            *longest = response.max(*longest);
         }
     }
 }

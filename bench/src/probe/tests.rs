@@ -35,6 +35,7 @@ fn plan() -> Plan {
         measure: Duration::from_secs(1),
         drain: Duration::from_millis(200),
         keep: 100,
+        interval: Duration::from_millis(10),
     }
 }
 
@@ -105,6 +106,13 @@ fn a_path_that_holds_frames_back_shows_it_in_both() {
         assert!((139 * MS..141 * MS).contains(&max), "{max}");
     }
     assert_eq!(trial.slowest.len(), 100);
+    // The stall begins 0.4 s into the measured time, and each piece of 10 ms waits as long as is left of it.
+    assert_eq!(trial.maxima.len(), 100);
+    for (piece, longest) in trial.maxima.iter().enumerate() {
+        let left = (54 * 10 * MS).saturating_sub(piece as u64 * 10 * MS);
+        let expected = if (40..54).contains(&piece) { left } else { 20 * US };
+        assert!(longest.abs_diff(expected) < 100 * US, "{piece}: {longest} {expected}");
+    }
     assert!(trial.slowest.windows(2).all(|pair| pair[0].response() >= pair[1].response()));
     assert_eq!(
         trial.slowest[0].response(),

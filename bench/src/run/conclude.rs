@@ -211,6 +211,12 @@ fn member(member: Member, trials: &[&Trial]) -> MemberResult {
             valid.iter().map(|trial| trial.send_ns).sum::<f64>() / count
         },
         versus: Vec::new(),
+        attribution: valid.iter().filter_map(|trial| trial.attribution.clone()).reduce(
+            |mut sum, more| {
+                sum.add(&more);
+                sum
+            },
+        ),
     }
 }
 

@@ -42,7 +42,7 @@ pub fn configuration(group: Group, driver: Driver, cpus: Cpus, socket: &Path) ->
         "[cores]\nhousekeeping = \"{other}\"\nworkers = \"{measured}\"\n\n\
          [memory]\nhuge = \"none\"\nbuffers = {buffers}\n\n{ports}\n{stages}\n\
          [pipeline]\nmode = \"run-to-completion\"\nburst = {burst}\n\n\
-         [control]\nsocket = \"{}\"\nlink_timeout = \"5s\"\n\n[log]\nlevel = \"warn\"\n",
+         [latency]\nstall_log = 65536\n\n[control]\nsocket = \"{}\"\nlink_timeout = \"5s\"\n\n[log]\nlevel = \"warn\"\n",
         socket.display()
     )
 }

@@ -79,6 +79,7 @@ fn distributions(
         .collect();
     let mut intervals: Vec<(&str, Histogram<u64>, Duration, Duration)> = Vec::new();
     let mut together: Option<Histogram<u64>> = None;
+    let none = String::new();
     let warm_up = Duration::from_millis(result.plan.warm_up_ms);
     let measure = Duration::from_millis(result.plan.measure_ms);
     for trial in trials {
@@ -87,7 +88,12 @@ fn distributions(
             ("warmup", &trial.warm_up_hdr, at, warm_up),
             ("response", &trial.response_hdr, at + warm_up, measure),
             ("service", &trial.service_hdr, at + warm_up, measure),
+            ("gap-gen", &trial.gap_hdr, at, warm_up + measure),
+            ("gap-dut", trial.path_gap_hdr.as_ref().unwrap_or(&none), at, warm_up + measure),
         ] {
+            if text.is_empty() {
+                continue;
+            }
             let histogram = decode(text).map_err(io::Error::other)?;
             if tag == "response" {
                 match &mut together {

@@ -7,6 +7,7 @@
 //! ```
 //! Everything happens in namespaces of our own, made by [`own`]: they are gone when we are, however we end.
 
+pub mod attribution;
 pub mod conclude;
 pub mod configuration;
 pub mod counters;
@@ -166,6 +167,8 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
         starts: made.starts,
         trials: made.trials,
         groups,
+        across: Vec::new(),
+        throughput: Vec::new(),
     };
     files::write(&result, now, &out).map_err(io("cannot write the result"))?;
     print(args, &result, &out)?;

@@ -168,6 +168,23 @@ impl Running {
         self.namespace.as_ref().map(Namespace::pid)
     }
 
+    /// Does it tell of gaps of its loops?
+    #[must_use]
+    pub fn tells_stalls(&self) -> bool {
+        matches!(self.program, Work::Barewired(_))
+    }
+
+    /// Gaps of its loops, of those that tell, after those that an earlier answer ended with.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn stalls(&self, after: Option<&[u64]>) -> Result<Option<api::Stalls>, ProgramError> {
+        match &self.program {
+            Work::Barewired(barewired) => barewired.stalls(after).map(Some),
+            Work::None | Work::Echo(_) | Work::Testpmd(_) => Ok(None),
+        }
+    }
+
     fn wait_until_ready(
         &mut self,
         lab: &Lab,

@@ -1,6 +1,6 @@
 //! The result for a terminal: a table for each group, load and size, and what it means in words.
 
-use std::fmt::Write as _;
+use std::{collections::BTreeMap, fmt::Write as _};
 
 use anstyle::{AnsiColor, Style};
 use distribution::{Series, decode, draw};
@@ -10,10 +10,13 @@ use super::{
     arm::Waits,
     conclude::COMPARED,
     result::{CellResult, End, GroupResult, MemberResult, RunResult, Versus, Word},
-    trial::Trial,
+    trial::{Invalid, Trial},
 };
 use crate::{
-    probe::latency::{Percentile, Support},
+    probe::{
+        latency::{Percentile, Support},
+        validity::Fault,
+    },
     say,
 };
 
@@ -40,6 +43,7 @@ pub fn summary(result: &RunResult, is_coloured: bool) -> String {
         cpus.measured,
         cpus.other
     );
+    why_invalid(&mut text, result);
     match &result.end {
         End::Complete => {}
         End::Interrupted => {
@@ -65,6 +69,34 @@ pub fn summary(result: &RunResult, is_coloured: bool) -> String {
         let _infallible = writeln!(text, "left out: {}, {who}: {why}", out.group);
     }
     text
+}
+
+/// What made trials invalid, by how many: a machine that is not fit should be told from a path that is not.
+fn why_invalid(text: &mut String, result: &RunResult) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for fault in result.trials.iter().flat_map(|trial| &trial.faults) {
+        *counts.entry(said(fault)).or_default() += 1;
+    }
+    if !counts.is_empty() {
+        let all: Vec<String> =
+            counts.into_iter().map(|(why, count)| format!("{why} ({count})")).collect();
+        let _infallible = writeln!(text, "Invalid because: {}", all.join("; "));
+    }
+}
+
+fn said(fault: &Invalid) -> &'static str {
+    match fault {
+        Invalid::Generator(Fault::Unsent { .. }) => "the generator did not send everything",
+        Invalid::Generator(Fault::Late { .. }) => {
+            "the generator was late: something else had its cpu, or the load is too much for it"
+        }
+        Invalid::Generator(Fault::Unexpected { .. }) => "something came back that was never sent",
+        Invalid::Generator(Fault::Nothing) => "nothing was to be sent",
+        Invalid::Stolen { .. } => "the hypervisor took a cpu away",
+        Invalid::Sent { .. } => "the kernel counted other frames out than we sent",
+        Invalid::Received { .. } => "the kernel counted other frames in than came to us",
+        Invalid::Unbalanced => "the path says itself that frames are missing",
+    }
 }
 
 fn table(
@@ -117,6 +149,9 @@ fn table(
     }
     for member in cell.members.iter().filter(|member| !member.member.is_twin) {
         words(text, group, member, paint);
+        if let Some(attribution) = &member.attribution {
+            let _infallible = writeln!(text, "  {}: {attribution}", member.member);
+        }
     }
     picture(text, result, group, cell);
 }

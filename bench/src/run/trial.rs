@@ -1,13 +1,15 @@
 //! One trial, and whether it counts.
 
-use std::{io, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 pub use bench_result::trial::{Cell, Gaps, Invalid, PERCENTILES, Trial};
+use config::CpuId;
 use distribution::encode;
 use hdrhistogram::Histogram;
 
 use super::{
     arm::Group,
+    attribution::{Loop, Who, attribute},
     counters::{self, Counters},
     link,
     plan::{GroupPlan, Member, Plan},
@@ -17,14 +19,16 @@ use crate::{
     interrupt::Interrupt,
     peer::case::Cpus,
     probe::{
-        self, Schedule, Wire,
+        self, Latency, Schedule, Wire,
         clock::Counter,
         frame::{FrameError, Template},
+        gaps::Gap,
         latency::percentile,
-        run::{Flight, RunError},
+        run::RunError,
         schedule::ScheduleError,
         validity::{self, Limits},
     },
+    program::ProgramError,
     wire::PacketWire,
 };
 
@@ -34,6 +38,9 @@ const STOLEN: f64 = 0.01;
 /// Why there is no trial.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
+    /// The path does not tell of its stalls.
+    #[error(transparent)]
+    Path(#[from] ProgramError),
     /// The wire broke, or the plan is impossible.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -88,23 +95,78 @@ pub fn make(
         measure: Duration::from_millis(plan.measure_ms),
         drain: Duration::from_millis(plan.drain_ms),
         keep: thousandth(schedule.frames_in(Duration::from_millis(plan.measure_ms))),
+        interval: Duration::from_millis(interval_ms(plan.measure_ms)),
     };
     let Cpus { measured, other } = lab.cpus;
     let inside = running.inside();
     let read = || counters::read(&lab.root, inside, measured, other);
+    let stalls = running.stalls(None)?;
     running.wire.flush()?;
     let before = read()?;
     let mut watched = Watched { wire: &mut running.wire, interrupt: &lab.interrupt };
     let made = probe::run(&what, schedule, &mut template, &mut watched, clock)?;
     let counters = read()?.since(&before);
     let arrivals = running.wire.arrivals()?;
+    let stalls = match stalls {
+        Some(before) => running.stalls(Some(&before.next))?,
+        None => None,
+    };
+    let workers = stalls.map_or(Vec::new(), |stalls| workers(&stalls, clock, made.begin));
 
     let mut faults = faults(&made, &counters, arrivals, group.kind, &plan.limits.limits());
     let taken = plan.trial().as_secs_f64() * STOLEN;
     if ticks_as_s(counters.stolen_ticks) > taken {
         faults.push(Invalid::Stolen { ms: counters.stolen_ticks * 10 });
     }
-    Ok(record(running.started.group, member, place, made, faults, counters, arrivals))
+    let gaps = Standing { workers, is_told: running.tells_stalls(), generator: other };
+    let mut trial =
+        record(running.started.group, member, place, made, faults, counters, arrivals, &gaps);
+    trial.interval_ms = interval_ms(plan.measure_ms);
+    Ok(trial)
+}
+
+/// Who stood still, and when, besides the generator.
+#[derive(Debug)]
+struct Standing {
+    /// barewired's workers: number, CPU, gaps.
+    workers: Vec<(usize, u32, Vec<Gap>)>,
+    /// Does the path tell of its gaps at all?
+    is_told: bool,
+    /// The generator's CPU.
+    generator: CpuId,
+}
+
+/// The daemon's gaps in ns of the trial: both read the same counter.
+fn workers(stalls: &api::Stalls, clock: &Counter, begin: u64) -> Vec<(usize, u32, Vec<Gap>)> {
+    let mut found: BTreeMap<(usize, u32), Vec<Gap>> = BTreeMap::new();
+    for stall in &stalls.stalls {
+        let at = clock.at(stall.start_ticks);
+        // One that began before the trial and lasted into it.
+        let (at, end) = (at.saturating_sub(begin), (at + stall.length_ns).saturating_sub(begin));
+        if end > at {
+            let gap = Gap { at, length: end - at };
+            found.entry((stall.worker, stall.cpu)).or_default().push(gap);
+        }
+    }
+    found.into_iter().map(|((worker, cpu), gaps)| (worker, cpu, gaps)).collect()
+}
+
+/// Pieces of 10 ms, and no more than a thousand.
+fn interval_ms(measure_ms: u64) -> u64 {
+    measure_ms.div_ceil(1000).max(10)
+}
+
+fn gaps_of<'g>(all: impl Iterator<Item = &'g Gap> + Clone, missed: u64) -> (Gaps, String) {
+    let mut lengths = Latency::default().response;
+    for gap in all.clone() {
+        lengths.saturating_record(gap.length.max(1));
+    }
+    let gaps = Gaps {
+        count: lengths.len() + missed,
+        total_ns: all.clone().map(|gap| gap.length).sum(),
+        longest_ns: all.map(|gap| gap.length).max().unwrap_or(0),
+    };
+    (gaps, encode(&lengths))
 }
 
 /// A wire that breaks when somebody wants us to end: a trial may take minutes.
@@ -153,6 +215,7 @@ fn faults(
     faults
 }
 
+#[expect(clippy::too_many_arguments, reason = "each is a part of the trial")]
 fn record(
     group: Group,
     member: Member,
@@ -161,26 +224,21 @@ fn record(
     faults: Vec<Invalid>,
     counters: Counters,
     arrivals: (u64, u64),
+    standing: &Standing,
 ) -> Trial {
     let lost = made.counts.lost();
     let all = |times: &Histogram<u64>| {
         PERCENTILES.iter().filter_map(|wanted| percentile(times, lost, *wanted)).collect()
     };
     let latency = &made.latency;
-    let gaps = Gaps {
-        count: made.gaps.len() as u64 + made.gaps_missed,
-        total_ns: made.gaps.iter().map(|gap| gap.length).sum(),
-        longest_ns: made.gaps.iter().map(|gap| gap.length).max().unwrap_or(0),
-    };
-    let in_gap = |flight: &&Flight| {
-        made.gaps.iter().any(|gap| gap.at < flight.back && flight.intended < gap.at + gap.length)
-    };
-    let slowest_in_gap = match made.slowest.len() {
-        0 => None,
-        total => {
-            Some(float(made.slowest.iter().filter(in_gap).count() as u64) / float(total as u64))
-        }
-    };
+    let (gaps, gap_hdr) = gaps_of(made.gaps.iter(), made.gaps_missed);
+    let of_path = standing.workers.iter().flat_map(|(_, _, gaps)| gaps);
+    let (path_gaps, path_gap_hdr) = gaps_of(of_path, 0);
+    let mut loops = vec![Loop::new(Who::Generator, standing.generator.get(), made.gaps.clone())];
+    for (worker, cpu, gaps) in &standing.workers {
+        loops.push(Loop::new(Who::Worker(*worker), *cpu, gaps.clone()));
+    }
+    let attribution = attribute(&made.slowest, &loops);
     let sends = made.counts.sent + made.warm_up.sent + made.refused;
     Trial {
         group,
@@ -204,12 +262,17 @@ fn record(
             (latency.response.min(), latency.response.max())
         },
         gaps,
-        slowest_in_gap,
+        path_gaps: standing.is_told.then_some(path_gaps),
+        attribution,
+        interval_ms: 0,
+        maxima_ns: made.maxima,
         counters,
         arrivals,
         response_hdr: encode(&latency.response),
         service_hdr: encode(&latency.service),
         warm_up_hdr: encode(&made.warm_up_latency.response),
+        gap_hdr,
+        path_gap_hdr: standing.is_told.then_some(path_gap_hdr),
     }
 }
 
@@ -226,8 +289,6 @@ fn float(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::{
         probe::synthetic::{Faults, Path, StepClock},
@@ -243,6 +304,7 @@ mod tests {
             measure: Duration::from_millis(20),
             drain: Duration::from_millis(1),
             keep: 2,
+            interval: Duration::from_millis(10),
         };
         let mut template =
             Template::new(&link::route(link::FIRST, link::FIRST_ADDRESS, 1), 64).unwrap();
@@ -286,14 +348,28 @@ mod tests {
         let cell = Cell { load: 1e5, size: 64 };
         let place = Place { block: 1, cell, attempt: 0, number: 1, at_s: 0.5 };
         let member = Member { arm: crate::run::arm::Arm::KernelEchoSpin, is_twin: false };
+        let workers =
+            vec![(0, 1, vec![Gap { at: 0, length: 7_000 }, Gap { at: 9_000, length: 1_000 }])];
+        let standing = Standing { workers, is_told: true, generator: CpuId::ZERO };
 
-        let trial =
-            record(Group::Reflect, member, place, made, vec![], counters(1, 2, 3, 4), (5, 6));
+        let trial = record(
+            Group::Reflect,
+            member,
+            place,
+            made,
+            vec![],
+            counters(1, 2, 3, 4),
+            (5, 6),
+            &standing,
+        );
 
         assert_eq!(trial.counts.lost(), 100);
         assert!(trial.response_at(50.0).unwrap() >= 5_000.0);
         assert_eq!(trial.response_at(99.0), Some(f64::INFINITY));
         assert_eq!(trial.response_at(99.99), None);
+        let expected = Gaps { count: 2, total_ns: 8_000, longest_ns: 7_000 };
+        assert_eq!(trial.path_gaps, Some(expected));
+        assert_eq!(trial.attribution.as_ref().map(|found| found.probes), Some(2));
         assert_eq!(distribution::decode(&trial.response_hdr).unwrap().len(), 1900);
         let text = serde_json::to_string(&trial).unwrap();
         assert_eq!(serde_json::from_str::<Trial>(&text).unwrap(), trial);

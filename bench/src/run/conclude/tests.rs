@@ -53,12 +53,17 @@ fn trial(member: Member, block: usize, ns: u64, lost: u64) -> Trial {
         service: all(),
         range_ns: (times.min(), times.max()),
         gaps: Gaps::default(),
-        slowest_in_gap: None,
+        path_gaps: None,
+        attribution: None,
+        interval_ms: 10,
+        maxima_ns: vec![times.max(); 100],
         counters: Counters { busy_ticks: 10, ..Counters::default() },
         arrivals: (1000, 0),
         response_hdr: distribution::encode(times),
         service_hdr: distribution::encode(times),
         warm_up_hdr: distribution::encode(times),
+        gap_hdr: distribution::encode(times),
+        path_gap_hdr: None,
     }
 }
 
@@ -116,6 +121,8 @@ pub(crate) fn a_run(trials: Vec<Trial>) -> RunResult {
         starts: vec![],
         trials,
         groups,
+        across: vec![],
+        throughput: vec![],
     }
 }
 

@@ -1,0 +1,295 @@
+//! How much a path carries: MLRsearch (RFC 9971), RFC 2544 and RFC 8219.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    arm::{Arm, Group},
+    plan::Member,
+};
+
+/// What to search, for some paths of a group.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ThroughputPlan {
+    /// What its paths do.
+    pub kind: Group,
+    /// The paths.
+    pub arms: Vec<Arm>,
+    /// Bytes of a frame, with its check sequence.
+    #[serde(default = "sizes")]
+    pub sizes: Vec<usize>,
+    /// The largest load, in frames a second.
+    pub most: f64,
+    /// The smallest.
+    #[serde(default = "least")]
+    pub least: f64,
+    /// Of each trial of a search, in ms.
+    #[serde(default = "trial_ms")]
+    pub trial_ms: u64,
+    /// Of all trials at a load until it is decided, in ms.
+    #[serde(default = "sum_ms")]
+    pub sum_ms: u64,
+    /// How near the bounds have to be to each other, as a share.
+    #[serde(default = "width")]
+    pub width: f64,
+    /// The share of frames that PDR allows to be lost.
+    #[serde(default = "pdr_loss")]
+    pub pdr_loss: f64,
+    /// RFC 2544: throughput, latency, frame loss and back-to-back frames, as far as asked for.
+    #[serde(default)]
+    pub rfc2544: Option<Rfc2544Plan>,
+    /// RFC 8219: delays at these shares of PDR.
+    #[serde(default)]
+    pub delays_at: Vec<f64>,
+    /// Workers of barewired, each on a CPU of its own: a search for each number.
+    #[serde(default = "one_worker")]
+    pub workers: Vec<usize>,
+}
+
+/// RFC 2544, with its own durations unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rfc2544Plan {
+    /// Of each trial of throughput and frame loss, in ms: 60000 by the RFC.
+    #[serde(default = "minute")]
+    pub trial_ms: u64,
+    /// Of each trial of latency, in ms: 120000 by the RFC; the one frame that is timed leaves in its middle.
+    #[serde(default = "two_minutes")]
+    pub latency_ms: u64,
+    /// How often latency is measured: 20 by the RFC.
+    #[serde(default = "twenty")]
+    pub latency_repeats: usize,
+    /// Of the longest burst, in ms: 2000 by the RFC.
+    #[serde(default = "two_seconds")]
+    pub burst_ms: u64,
+    /// How often back-to-back frames are measured: 50 by the RFC.
+    #[serde(default = "fifty")]
+    pub burst_repeats: usize,
+}
+
+fn sizes() -> Vec<usize> {
+    vec![64]
+}
+fn least() -> f64 {
+    1000.0
+}
+fn trial_ms() -> u64 {
+    1000
+}
+fn sum_ms() -> u64 {
+    11_000
+}
+fn width() -> f64 {
+    0.01
+}
+fn pdr_loss() -> f64 {
+    0.005
+}
+fn one_worker() -> Vec<usize> {
+    vec![1]
+}
+fn minute() -> u64 {
+    60_000
+}
+fn two_minutes() -> u64 {
+    120_000
+}
+fn twenty() -> usize {
+    20
+}
+fn two_seconds() -> u64 {
+    2000
+}
+fn fifty() -> usize {
+    50
+}
+
+impl ThroughputPlan {
+    /// Everything that is wrong with it.
+    #[must_use]
+    pub fn wrong(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        let at = format!("throughput ({})", self.kind);
+        let mut check = |is_right: bool, what: String| {
+            if !is_right {
+                wrong.push(format!("{at}: {what}"));
+            }
+        };
+        check(!self.arms.is_empty(), "no arm".to_owned());
+        for arm in &self.arms {
+            check(arm.fits(self.kind), format!("{arm} does other work"));
+        }
+        check(!self.sizes.is_empty(), "no size".to_owned());
+        for size in &self.sizes {
+            let is_possible = (64..=1518).contains(size);
+            check(is_possible, format!("frames of {size} bytes: 64 to 1518"));
+        }
+        let is_range = self.least >= 1.0 && self.most > self.least && self.most <= 1e8;
+        check(is_range, format!("{} to {} frames a second: 1 to 100000000", self.least, self.most));
+        check((10..=600_000).contains(&self.trial_ms), "trial_ms: 10 to 600000".to_owned());
+        check(self.sum_ms >= self.trial_ms, "sum_ms: not below trial_ms".to_owned());
+        check(self.sum_ms <= 3_600_000, "sum_ms: at most 3600000".to_owned());
+        check((0.001..=0.5).contains(&self.width), "width: 0.001 to 0.5".to_owned());
+        check((1e-6..=0.5).contains(&self.pdr_loss), "pdr_loss: 0.000001 to 0.5".to_owned());
+        for share in &self.delays_at {
+            check((0.01..=1.0).contains(share), format!("delays at {share} of PDR: 0.01 to 1"));
+        }
+        let is_sane = !self.workers.is_empty() && self.workers.iter().all(|n| (1..=64).contains(n));
+        check(is_sane, "workers: numbers from 1 to 64".to_owned());
+        if let Some(strict) = &self.rfc2544 {
+            check((10..=900_000).contains(&strict.trial_ms), "trial_ms: 10 to 900000".to_owned());
+            check(
+                (10..=900_000).contains(&strict.latency_ms),
+                "latency_ms: 10 to 900000".to_owned(),
+            );
+            check(
+                (1..=1000).contains(&strict.latency_repeats),
+                "latency_repeats: 1 to 1000".to_owned(),
+            );
+            check((10..=60_000).contains(&strict.burst_ms), "burst_ms: 10 to 60000".to_owned());
+            check(
+                (1..=1000).contains(&strict.burst_repeats),
+                "burst_repeats: 1 to 1000".to_owned(),
+            );
+        }
+        wrong
+    }
+}
+
+/// What one path carries, with frames of one size.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Throughput {
+    /// Its group.
+    pub group: Group,
+    /// Which one.
+    pub member: Member,
+    /// Bytes of a frame, with its check sequence.
+    pub size: usize,
+    /// barewired's workers; 1 of everything else.
+    pub workers: usize,
+    /// What the generator can offer on this wire without a path, in frames a second. None when it was not measured.
+    pub ceiling: Option<f64>,
+    /// NDR, PDR and, where asked for, RFC 2544's throughput.
+    pub searches: Vec<Search>,
+    /// Every trial, in order.
+    pub trials: Vec<LoadTrial>,
+    /// CPU-seconds of the measured CPU for a million frames that came back, at PDR.
+    pub cpu_s_per_million: Option<f64>,
+    /// RFC 2544, frame loss: from the largest load down by tenths, until two in a row lose nothing.
+    pub frame_loss: Vec<LoadTrial>,
+    /// RFC 2544, latency.
+    pub latency: Option<StrictLatency>,
+    /// RFC 2544, back-to-back frames.
+    pub back_to_back: Option<BackToBack>,
+    /// RFC 8219, at shares of PDR.
+    pub delays: Vec<Delay>,
+    /// Why some of it is missing.
+    pub remark: Option<String>,
+}
+
+/// What was found for one goal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Search {
+    /// `ndr`, `pdr`, `rfc2544`
+    pub goal: String,
+    /// The share of frames that may be lost in a trial.
+    pub loss_ratio: f64,
+    /// The share of the time that may be lossier.
+    pub exceed_ratio: f64,
+    /// Of a trial, in seconds.
+    pub trial_s: f64,
+    /// Of all trials at a load, in seconds.
+    pub sum_s: f64,
+    /// The largest load that is carried, in frames a second.
+    pub lower: Option<f64>,
+    /// The smallest that is not.
+    pub upper: Option<f64>,
+    /// What is forwarded at the lower bound: the result.
+    pub throughput: Option<f64>,
+    /// Both bounds exist and are near enough.
+    pub is_regular: bool,
+    /// It is more than 80 % of what the generator can offer: the path may carry more.
+    pub is_generator_limited: bool,
+    /// What is the matter when it is not regular.
+    pub remark: String,
+}
+
+/// One trial at a load.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LoadTrial {
+    /// Frames a second that should have left.
+    pub load: f64,
+    /// For how long, in seconds.
+    pub seconds: f64,
+    /// Frames that should have left.
+    pub intended: u64,
+    /// Frames that did. What did not leave is lost, too.
+    pub sent: u64,
+    /// Frames that came back.
+    pub returned: u64,
+}
+
+impl LoadTrial {
+    /// The share of what should have left that did not come back.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "counts of a trial are far below 2^53")]
+    pub fn loss_ratio(&self) -> f64 {
+        if self.intended == 0 {
+            return 1.0;
+        }
+        self.intended.saturating_sub(self.returned) as f64 / self.intended as f64
+    }
+}
+
+/// RFC 2544, 26.2: one frame in the middle of a stream at the throughput rate, repeated, averaged. It says nothing of a
+/// tail; see [`Delay`].
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StrictLatency {
+    /// Frames a second.
+    pub load: f64,
+    /// Frames that were timed and came back.
+    pub samples: usize,
+    /// Those that did not.
+    pub lost: usize,
+    /// Their average round trip, in ns.
+    pub mean_ns: Option<f64>,
+}
+
+/// RFC 2544, 26.4: the longest burst at the largest load without a loss, averaged.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BackToBack {
+    /// Frames a second within the burst, as they really left.
+    pub rate: f64,
+    /// The longest burst that was tried, in frames.
+    pub most: u64,
+    /// How often it was measured.
+    pub repeats: usize,
+    /// The average of the longest bursts without a loss, in frames.
+    pub frames: f64,
+}
+
+/// RFC 8219, 7.2 and 7.3, of round trips: a lost frame took for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Delay {
+    /// Of PDR.
+    pub share: f64,
+    /// Frames a second.
+    pub load: f64,
+    /// Frames that left.
+    pub sent: u64,
+    /// Of them, the ones that did not come back.
+    pub lost: u64,
+    /// Typical latency: the median, in ns; none when it never came.
+    pub typical_ns: Option<u64>,
+    /// Worst-case latency: the 99.9th percentile.
+    pub worst_ns: Option<u64>,
+    /// Packet delay variation: the 99.9th percentile less the shortest.
+    pub variation_ns: Option<u64>,
+}
