@@ -7,6 +7,7 @@ use linux::Root;
 use super::{
     RunError,
     fleet::{Fitted, Fleet, Held, Known, dpdk_name},
+    note::Note,
     pools::Pools,
 };
 use crate::{
@@ -25,6 +26,8 @@ pub(super) struct Ground<'eal> {
     pub(super) housekeeping: CpuSet,
     /// The devices that are in use.
     pub(super) known: Vec<Known<'eal>>,
+    /// For the daemon after this one.
+    pub(super) note: Note,
 }
 
 impl<'eal> Ground<'eal> {

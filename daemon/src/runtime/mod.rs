@@ -13,6 +13,7 @@ mod error;
 mod fleet;
 mod front;
 mod ground;
+mod note;
 mod pools;
 mod reload;
 mod restart;
@@ -36,6 +37,7 @@ use self::{
     fleet::Fleet,
     front::Front,
     ground::Ground,
+    note::Note,
     pools::Pools,
     shift::{Begun, Drained, End},
 };
@@ -82,8 +84,8 @@ pub(crate) fn run(
     let (pools, stamps) = (Pools::new(&eal), Stamps::register(&eal)?);
     let workers = plan.workers.iter().map(|worker| worker.cpu).collect();
     let housekeeping = plan.housekeeping().difference(&workers);
-    let known = Vec::new();
-    let mut ground = Ground { eal: &eal, root, facts, pools, stamps, housekeeping, known };
+    let (known, note) = (Vec::new(), Note::of_this_service(&root));
+    let mut ground = Ground { eal: &eal, root, facts, pools, stamps, housekeeping, known, note };
     let mut fleet = Fleet::new(&eal);
     let (plan, _) = ground.bring_up(&mut fleet, &config)?;
     let mut state = State {
@@ -107,6 +109,7 @@ pub(crate) fn run(
     // Whatever happened, who asked has an answer coming.
     front.finish();
     let drained = shifts?;
+    ground.note.leave(drained.at_ticks);
     drop(listener);
 
     let balance = crate::answers::balance(&state);

@@ -15,6 +15,7 @@ use sd_notify::NotifyState;
 use super::{
     Front, Ground, RunError, assemble,
     fleet::Held,
+    note::Note,
     notify,
     restart::{Pending, Reply},
     serve,
@@ -120,10 +121,10 @@ pub(super) fn run<'p, 'eal: 'p>(
         }
         let served = spawned.and_then(|()| {
             wait_for_first_turns(state, &handles)?;
-            let first_turns = Instant::now();
+            let (first_turns, turned) = (Instant::now(), linux::clock::ticks());
             front.watchdog.begin(state);
             wait_for_links(state, front, &ground.root);
-            ready(state, begun.pending.take(), first_turns);
+            ready(state, &ground.note, begun.pending.take(), (first_turns, turned));
             serve::until_ended(ground, state, &orders, front, logging)
         });
         if matches!(served, Ok(End::Stop) | Err(_)) {
@@ -195,17 +196,24 @@ fn wait_for_links(state: &State<'_>, front: &mut Front<'_>, root: &Root) {
     }
 }
 
-/// Says so: to the service manager, and to who asked for the restart.
-fn ready(state: &mut State<'_>, pending: Option<Pending>, first_turns: Instant) {
+/// Says so: to the service manager, and to who asked for the restart. `first_turns` is one moment on both clocks.
+fn ready(
+    state: &mut State<'_>,
+    note: &Note,
+    pending: Option<Pending>,
+    first_turns: (Instant, u64),
+) {
     let status = format!("{} workers, {} ports", state.workers.len(), state.ports.len());
     let (workers, ports) = (state.workers.len(), state.ports.len());
     match pending {
         None => {
             state.ready_after = state.started.elapsed();
             let ms = state.ready_after.as_millis();
-            tracing::info!(workers, ports, ms, "ready");
+            let blackout = note.take(first_turns.1, state.clock.rate);
+            let blackout_ms = blackout.map(|time| time.as_secs_f64() * 1e3);
+            tracing::info!(workers, ports, ms, blackout_ms, "ready");
         }
-        Some(pending) => pending.report(state, first_turns),
+        Some(pending) => pending.report(state, first_turns.0),
     }
     notify(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
