@@ -72,7 +72,9 @@ impl Axis {
             // From nothing, unless that would squeeze everything into the end.
             (Scale::Linear, true) => {
                 let low = if low > 0.0 && low < high / 2.0 { 0.0 } else { low };
-                if low < high { (low, high) } else { (low - 0.5, high + 0.5) }
+                // What differs by too little to be told apart is one value.
+                let around = (high.abs() * 1e-9).max(if low == high { 0.5 } else { 1e-30 });
+                if high - low > around { (low, high) } else { (low - around, high + around) }
             }
             (Scale::Log | Scale::LogOrZero, true) => (down(low), up(high).max(down(low) + 0.3)),
             (Scale::Ratio, true) => {
@@ -151,16 +153,17 @@ fn decades(low: f64, high: f64) -> Vec<f64> {
 fn nines(high: f64) -> Vec<f64> {
     let mut values = vec![0.0, 0.5];
     let mut nines = 1.0;
-    while nines <= high.min(12.0) {
+    // A nine that rounding took a hair of is there.
+    while nines <= (high + 1e-9).min(12.0) {
         values.push(1.0 - 10_f64.powf(-nines));
         nines += 1.0;
     }
     values
 }
 
-/// About six round values.
+/// Four to eight round values.
 fn evenly(low: f64, high: f64) -> Vec<f64> {
-    let step = round_step((high - low) / 6.0);
+    let step = round_step((high - low) / 8.0);
     let mut values = Vec::new();
     let mut value = (low / step).ceil() * step;
     // Values so great that a step no longer changes them end the row.
@@ -249,7 +252,7 @@ mod tests {
         assert!(written(&close).contains(&"1".to_owned()), "{:?}", written(&close));
         assert!(written(&close).len() >= 4, "{:?}", written(&close));
         let far = Axis::over(Scale::Ratio, [0.3, 4.0].into_iter(), text::plain, "");
-        assert_eq!(written(&far), ["0.25", "0.5", "1", "2", "4"]);
+        assert_eq!(written(&far), ["0.5", "1", "2", "4"]);
     }
 
     #[test]

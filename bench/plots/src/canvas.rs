@@ -56,8 +56,8 @@ impl Canvas {
         if let [only] = at {
             return self.dot(*only, ink, name);
         }
-        let attributes = [
-            ("class", class),
+        let attributes: [(&str, &str); 8] = [
+            ("class", &ink.stroke(class)),
             ("points", &points(at)),
             ("fill", "none"),
             ("stroke", ink.colour()),
@@ -65,7 +65,6 @@ impl Canvas {
             ("stroke-linejoin", "round"),
             ("stroke-dasharray", ink.dash()),
             ("stroke-opacity", if class == "plot-few" { "0.45" } else { "1" }),
-            ("style", &ink.stroke()),
         ];
         if name.is_empty() {
             return self.xml.empty("polyline", &attributes);
@@ -80,12 +79,11 @@ impl Canvas {
         self.xml.open(
             "circle",
             &[
-                ("class", "plot-dot"),
+                ("class", &ink.fill("plot-dot")),
                 ("cx", &number(x)),
                 ("cy", &number(y)),
                 ("r", "2.6"),
                 ("fill", ink.colour()),
-                ("style", &ink.fill()),
             ],
         );
         self.xml.text("title", &[], told);
@@ -97,11 +95,10 @@ impl Canvas {
         self.xml.empty(
             "polygon",
             &[
-                ("class", class),
+                ("class", &ink.fill(class)),
                 ("points", &points(at)),
                 ("fill", ink.colour()),
                 ("fill-opacity", opacity),
-                ("style", &ink.fill()),
             ],
         );
     }
@@ -118,14 +115,13 @@ impl Canvas {
         self.xml.open(
             "rect",
             &[
-                ("class", class),
+                ("class", &ink.fill(class)),
                 ("x", &number(from.0.min(to.0))),
                 ("y", &number(from.1.min(to.1))),
                 ("width", &number((to.0 - from.0).abs())),
                 ("height", &number((to.1 - from.1).abs())),
                 ("fill", ink.colour()),
                 ("fill-opacity", "0.3"),
-                ("style", &ink.fill()),
             ],
         );
         self.xml.text("title", &[], told);

@@ -9,7 +9,7 @@ use resvg::{
 use thiserror::Error;
 
 use crate::{
-    ink::{INK, RULES, STYLE},
+    ink::{INK, PAPER, STYLE},
     xml::Xml,
 };
 
@@ -61,14 +61,14 @@ impl Plot {
     /// A file of its own: light or dark as the reader's system is, with a paper behind it.
     #[must_use]
     pub fn svg(&self) -> String {
-        self.written(&[STYLE, RULES])
+        self.written(None, &[STYLE, PAPER])
     }
 
-    /// For the inside of a page that has [`STYLE`](crate::STYLE), or custom properties of its own, in its head; without
-    /// either it is drawn in the colours for light paper, and its text in the page's colour.
+    /// For the inside of a page that has [`STYLE`](crate::STYLE) in its head; without, it is drawn in the colours for
+    /// light paper, and its text in the page's colour.
     #[must_use]
     pub fn inline(&self) -> String {
-        self.written(&[RULES])
+        self.written(None, &[])
     }
 
     /// A PNG of [`size`](Self::size) times `scale`, on white, in the colours for light paper; its text is drawn with a
@@ -88,7 +88,7 @@ impl Plot {
             fontdb: Arc::clone(&FONTS),
             ..usvg::Options::default()
         };
-        let tree = usvg::Tree::from_str(&self.written(&[]), &options)
+        let tree = usvg::Tree::from_str(&self.written(Some(INK), &[]), &options)
             .map_err(|error| PngError::Render(Box::new(error)))?;
         let mut pixmap = Pixmap::new(width, height).ok_or(refused)?;
         pixmap.fill(resvg::tiny_skia::Color::WHITE);
@@ -96,31 +96,27 @@ impl Plot {
         pixmap.encode_png().map_err(|error| PngError::Pack(Box::new(error)))
     }
 
-    fn written(&self, styles: &[&str]) -> String {
+    fn written(&self, ink: Option<&str>, styles: &[&str]) -> String {
         let mut xml = Xml::default();
         let (width, height) = (self.width.to_string(), self.height.to_string());
-        xml.open(
-            "svg",
-            &[
-                ("xmlns", "http://www.w3.org/2000/svg"),
-                ("class", "plot"),
-                ("viewBox", &format!("0 0 {width} {height}")),
-                ("width", &width),
-                ("height", &height),
-                ("role", "img"),
-                ("aria-label", &self.title),
-                ("font-family", "'DejaVu Sans', Verdana, sans-serif"),
-                // Without a style, text has the colour of the page around it; a renderer has no page.
-                ("color", if styles.is_empty() { INK } else { "inherit" }),
-            ],
-        );
+        let of_view = format!("0 0 {width} {height}");
+        let mut attributes = vec![
+            ("xmlns", "http://www.w3.org/2000/svg"),
+            ("class", "plot"),
+            ("viewBox", &of_view),
+            ("width", &width),
+            ("height", &height),
+            ("role", "img"),
+            ("aria-label", &self.title),
+            ("font-family", "'DejaVu Sans', Verdana, sans-serif"),
+        ];
+        // A page gives its colour to what has none; a renderer has no page.
+        attributes.extend(ink.map(|ink| ("color", ink)));
+        xml.open("svg", &attributes);
         if !styles.is_empty() {
             xml.text("style", &[], &styles.concat());
         }
-        let mut text = xml.into_string();
-        text += &self.inside;
-        text += "</svg>\n";
-        text
+        xml.into_string() + &self.inside + "</svg>\n"
     }
 }
 
@@ -145,5 +141,5 @@ fn pixels(side: u32, scale: f32) -> Option<u32> {
         clippy::cast_sign_loss,
         reason = "from 1 to MOST_PIXELS, which is checked here"
     )]
-    (scaled >= 1.0 && scaled <= f64::from(Plot::MOST_PIXELS)).then(|| scaled as u32)
+    (scaled >= 1.0 && scaled <= f64::from(Plot::MOST_PIXELS)).then_some(scaled as u32)
 }
