@@ -11,6 +11,7 @@
 //!  hwloc ────────┘
 //!       ─► pci, net, hugepages, irq, cmdline: what each says, as types
 //!  ethtool, route: what the kernel says over netlink
+//!  counters: what a thread cost, where the processor and the kernel count it
 //!  clock, thread, namespace: the calling thread's own system calls
 //!  packet: frames in and out of an interface
 //! ```
@@ -30,6 +31,7 @@
 pub mod activity;
 pub mod clock;
 pub mod cmdline;
+pub mod counters;
 pub mod cpu;
 pub mod cpuset;
 pub mod dimm;
