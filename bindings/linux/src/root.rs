@@ -13,7 +13,7 @@ use std::{
 
 use config::CpuSet;
 use rustix::{
-    fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, openat2, readlinkat},
+    fs::{Dir, FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2, readlinkat},
     io::Errno,
 };
 
@@ -411,6 +411,11 @@ impl Root {
             resolve,
         ) {
             Err(Errno::AGAIN | Errno::INTR) => None,
+            // systemd's RestrictSUIDSGID= takes openat2(2) away, as its flags can not be filtered (systemd.exec(5)). For
+            // the real root every way of opening a path stays in it.
+            Err(Errno::NOSYS) if self.is_system() => {
+                Some(open(Path::new("/").join(inside), flags | OFlags::CLOEXEC, Mode::empty()))
+            }
             result => Some(result),
         };
         let opened = (0..16).find_map(attempt).unwrap_or(Err(Errno::AGAIN));

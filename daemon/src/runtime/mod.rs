@@ -13,6 +13,7 @@ mod error;
 mod fleet;
 mod front;
 mod ground;
+mod links;
 mod note;
 mod pools;
 mod reload;

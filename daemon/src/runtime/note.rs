@@ -43,10 +43,9 @@ impl Note {
     }
 
     /// The time from the last daemon's stop to that reading of the clock, if it left a note; the note is gone then.
-    pub(super) fn take(&self, first_turns: u64, rate: TickRate) -> Option<Duration> {
+    pub(super) fn take(&self, root: &Root, first_turns: u64, rate: TickRate) -> Option<Duration> {
         let path = self.path.as_ref()?;
-        let folder = Root::at(path.parent()?).ok()?;
-        let text = folder.head(NAME, LONGEST).ok()?;
+        let text = root.head(path.to_str()?, LONGEST).ok()?;
         if let Err(error) = fs::remove_file(path) {
             tracing::debug!(%error, "the note of the last stop stays");
         }
@@ -65,6 +64,10 @@ fn read(text: &str, boot: &str) -> Option<u64> {
 mod tests {
     use super::*;
 
+    fn root() -> Root {
+        Root::system().unwrap()
+    }
+
     fn note(folder: &std::path::Path, boot: &str) -> Note {
         Note { path: Some(folder.join(NAME)), boot: boot.to_owned() }
     }
@@ -76,8 +79,8 @@ mod tests {
         note(folder.path(), "a").leave(5_000_000);
 
         let next = note(folder.path(), "a");
-        assert_eq!(next.take(47_000_000, rate), Some(Duration::from_millis(42)));
-        assert_eq!(next.take(48_000_000, rate), None, "it was taken");
+        assert_eq!(next.take(&root(), 47_000_000, rate), Some(Duration::from_millis(42)));
+        assert_eq!(next.take(&root(), 48_000_000, rate), None, "it was taken");
     }
 
     #[test]
@@ -86,12 +89,16 @@ mod tests {
         let rate = TickRate::from_hz(1_000_000_000).unwrap();
         for (left_in, stopped, boot) in [("a", 5, "b"), ("a", 50, "a"), ("", 5, "")] {
             note(folder.path(), left_in).leave(stopped);
-            assert_eq!(note(folder.path(), boot).take(10, rate), None, "{left_in} {stopped}");
+            assert_eq!(
+                note(folder.path(), boot).take(&root(), 10, rate),
+                None,
+                "{left_in} {stopped}"
+            );
         }
         for text in ["", "a", "a five", "a 5 6", &"a".repeat(1000)] {
             fs::write(folder.path().join(NAME), text).unwrap();
-            assert_eq!(note(folder.path(), "a").take(10, rate), None, "{text}");
+            assert_eq!(note(folder.path(), "a").take(&root(), 10, rate), None, "{text}");
         }
-        assert_eq!(Note { path: None, boot: "a".to_owned() }.take(10, rate), None);
+        assert_eq!(Note { path: None, boot: "a".to_owned() }.take(&root(), 10, rate), None);
     }
 }

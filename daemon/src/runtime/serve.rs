@@ -7,6 +7,7 @@ use sd_notify::NotifyState;
 use super::{
     Front, Ground, RunError,
     front::Event,
+    links::Links,
     notify,
     reload::{self, Reloaded},
     shift::{End, Wanted},
@@ -27,6 +28,7 @@ pub(super) fn until_ended<'eal>(
     front: &mut Front<'_>,
     logging: &mut Logging,
 ) -> Result<End<'eal>, RunError> {
+    let mut links = Links::of(state);
     loop {
         let mut stop = None;
         match front.wait() {
@@ -60,6 +62,7 @@ pub(super) fn until_ended<'eal>(
             Event::HangUp => hang_up(ground, state, orders, logging),
             Event::Beat => {
                 front.watchdog.look(state, &ground.root);
+                links.look(state);
                 // Says itself what it finds wrong.
                 let balance = answers::balance(state);
                 if !state.draining {

@@ -15,7 +15,6 @@ use sd_notify::NotifyState;
 use super::{
     Front, Ground, RunError, assemble,
     fleet::Held,
-    note::Note,
     notify,
     restart::{Pending, Reply},
     serve,
@@ -124,7 +123,7 @@ pub(super) fn run<'p, 'eal: 'p>(
             let (first_turns, turned) = (Instant::now(), linux::clock::ticks());
             front.watchdog.begin(state);
             wait_for_links(state, front, &ground.root);
-            ready(state, &ground.note, begun.pending.take(), (first_turns, turned));
+            ready(state, ground, begun.pending.take(), (first_turns, turned));
             serve::until_ended(ground, state, &orders, front, logging)
         });
         if matches!(served, Ok(End::Stop) | Err(_)) {
@@ -199,7 +198,7 @@ fn wait_for_links(state: &State<'_>, front: &mut Front<'_>, root: &Root) {
 /// Says so: to the service manager, and to who asked for the restart. `first_turns` is one moment on both clocks.
 fn ready(
     state: &mut State<'_>,
-    note: &Note,
+    ground: &Ground<'_>,
     pending: Option<Pending>,
     first_turns: (Instant, u64),
 ) {
@@ -209,7 +208,7 @@ fn ready(
         None => {
             state.ready_after = state.started.elapsed();
             let ms = state.ready_after.as_millis();
-            let blackout = note.take(first_turns.1, state.clock.rate);
+            let blackout = ground.note.take(&ground.root, first_turns.1, state.clock.rate);
             let blackout_ms = blackout.map(|time| time.as_secs_f64() * 1e3);
             tracing::info!(workers, ports, ms, blackout_ms, "ready");
         }
