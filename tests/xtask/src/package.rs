@@ -27,6 +27,12 @@ pub(crate) struct Options {
     /// Package what a plain `cargo build` has built, without building: for tests of packaging
     #[arg(long)]
     quick: bool,
+    /// Package what is built already
+    #[arg(long)]
+    no_build: bool,
+    /// Do not have lintian look at them, which takes a minute or two
+    #[arg(long)]
+    no_lintian: bool,
     /// What follows the version: 0.1.0-1
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     revision: u32,
@@ -46,6 +52,8 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
     }
     let programs = if options.quick {
         tree::target().join("debug")
+    } else if options.no_build {
+        tree::target().join("release")
     } else {
         let mut build = tree::cargo(["build", "--release", "--bins"]);
         for package in ["daemon", "ctl", "tuner", "bench"] {
@@ -76,7 +84,9 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
         made.push(file);
     }
     clear(&staging)?;
-    lintian(interrupt, &made)?;
+    if !options.no_lintian {
+        lintian(interrupt, &made)?;
+    }
     for file in &made {
         let bytes = fs::metadata(file).map_err(Failure::io(file.display().to_string()))?.len();
         say::note(format!("{} ({} KiB)", file.display(), bytes / 1024));
