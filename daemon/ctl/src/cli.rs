@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Stop(Stop),
     /// A live screen (q quits, p pauses, arrows switch tabs)
     Top(Top),
+    /// Put everything that a bug report needs into one archive
+    DebugBundle(DebugBundle),
     /// Print the completions for a shell
     Completions {
         /// The shell
@@ -155,6 +157,15 @@ pub(crate) struct Stop {
     /// Return only when the daemon is gone
     #[arg(long)]
     pub(crate) wait: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DebugBundle {
+    /// The archive, which must not exist [default: barewire-debug-<time>.tar]
+    pub(crate) file: Option<PathBuf>,
+    /// How many lines of the journal
+    #[arg(long, value_name = "NUMBER", default_value_t = 5000)]
+    pub(crate) journal_lines: u32,
 }
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::{runtime, time};
 
 use crate::{
-    Surroundings,
+    Surroundings, bundle,
     cli::{self, Cli, Command},
     client::{Answer, Client},
     failure::Failure,
@@ -86,6 +86,17 @@ impl Session<'_> {
             }
             Command::Stop(args) => self.stop(args.wait).await,
             Command::Top(args) => self.top(&args).await,
+            Command::DebugBundle(args) => {
+                self.refuse_json("debug-bundle")?;
+                let now = self.surroundings.now;
+                let path = args.file.unwrap_or_else(|| bundle::usual_path(now));
+                match bundle::make(&self.client, &path, now, args.journal_lines).await {
+                    Ok(contents) => {
+                        self.write(format!("{contents}\n{}\n", path.display()).as_bytes())
+                    }
+                    Err(source) => Err(Failure::Bundle { path, source }),
+                }
+            }
             Command::Completions { shell } => {
                 self.refuse_json("completions")?;
                 // clap panics when its writer fails, so it gets one that does not.

@@ -3,6 +3,7 @@
 use std::{error::Error, io, path::PathBuf};
 
 use crate::{
+    bundle::BundleError,
     client::RequestError,
     exit::Exit,
     hlog::HlogError,
@@ -34,6 +35,8 @@ pub(crate) enum Failure {
     Wait { pid: u32, source: io::Error },
     #[error("{}", .path.display())]
     Hlog { path: PathBuf, source: HlogError },
+    #[error("{}", .path.display())]
+    Bundle { path: PathBuf, source: BundleError },
     #[error("{}: the man pages can not be written", .path.display())]
     Man { path: PathBuf, source: io::Error },
     #[error("the terminal does not answer")]
@@ -54,6 +57,7 @@ impl Failure {
             Self::Hlog { source: HlogError::Unreadable(_), .. } => Exit::NotUnderstood,
             Self::Wait { .. }
             | Self::Hlog { .. }
+            | Self::Bundle { .. }
             | Self::Man { .. }
             | Self::Terminal(_)
             | Self::Output(_)

@@ -21,6 +21,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod bundle;
 mod cli;
 mod client;
 mod commands;

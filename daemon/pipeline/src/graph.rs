@@ -30,8 +30,8 @@ type Metas = ArrayVec<Meta, MAX_BURST>;
 ///  └────────────┘    └────────────────┘
 /// ```
 ///
-/// Where a stage sends a whole burst one way, the burst moves by its box; frames are moved one by one only where a burst
-/// divides. Nothing is allocated after [`build`](Graph::build).
+/// As long as each stage sends the whole burst one way, it stays in the caller's hands; where it divides, its frames are
+/// moved one by one, and from there on bursts move by their boxes. Nothing is allocated after [`build`](Graph::build).
 ///
 /// **Nothing overflows.** A run brings at most [`MAX_BURST`] frames, and a `Frame` is moved, never copied, so at any
 /// moment all bursts of the graph and the [`Egress`] that started empty hold at most that many together; each of them
@@ -43,19 +43,26 @@ pub struct Graph<F> {
     shortcuts: Box<[Option<Shortcut>]>,
     nodes: Box<[Node<F>]>,
     verdicts: Box<[Verdict; MAX_BURST]>,
+    /// Of the burst that has not divided: as long as it when its headers have been read, else empty.
+    metas: Box<Metas>,
 }
 
 /// One stage, and what waits for it.
 struct Node<F> {
+    step: Step<F>,
+    frames: Box<Burst<F>>,
+    /// As long as `frames` when their headers have been read, else empty.
+    metas: Box<Metas>,
+}
+
+/// One stage, and where its edges lead.
+struct Step<F> {
     stage: Box<dyn Stage<F>>,
     edges: Box<[Target]>,
     needs_meta: bool,
     /// Bursts until the next that is timed.
     until_timed: u32,
     counters: Arc<StageCounters>,
-    frames: Box<Burst<F>>,
-    /// As long as `frames` when their headers have been read, else empty.
-    metas: Box<Metas>,
 }
 
 /// Where frames go.
@@ -125,15 +132,14 @@ impl<F: Frame> Graph<F> {
             let edges = edges.ok_or_else(|| BuildError::Edge(stage.name.clone()))?;
             let counters = previous.continued(&stage.name, shape);
             let made = stages::make(&stage.kind, ports, &counters);
-            Ok(Node {
+            let step = Step {
                 needs_meta: made.needs_meta(),
                 stage: made,
                 edges,
                 until_timed: 1,
                 counters,
-                frames: Box::default(),
-                metas: Box::default(),
-            })
+            };
+            Ok(Node { step, frames: Box::default(), metas: Box::default() })
         };
         let entry = |(port, input): (usize, &Option<StageIx>)| match *input {
             Some(StageIx(at)) if at < stages.len() => Ok(Target::Node(at)),
@@ -149,13 +155,14 @@ impl<F: Frame> Graph<F> {
             entries,
             nodes,
             verdicts: Box::new([Verdict::edge(0); MAX_BURST]),
+            metas: Box::default(),
         })
     }
 
     /// The stages' counters, for readers and for the next [`Graph::build`].
     #[must_use]
     pub fn counters(&self) -> StageCounterSet {
-        self.nodes.iter().map(|node| Arc::clone(&node.counters)).collect()
+        self.nodes.iter().map(|node| Arc::clone(&node.step.counters)).collect()
     }
 
     /// The short way of a burst received on `port`, if its frames all leave by one port, untouched: the caller may send it
@@ -184,13 +191,7 @@ impl<F: Frame> Graph<F> {
     }
 
     /// Moves a burst that was received on `port` through the stages; it is empty afterwards, and each of its frames is
-    /// in `egress`.
-    ///
-    /// `clock` gives ticks; it is read twice for one of every 61 bursts of a stage.
-    ///
-    /// Budget: 67 ns for a 64-byte frame at 10 Gb/s. A burst through one `cross` that keeps MACs costs some nanoseconds
-    /// for all its frames, and touches none of them.
-    #[inline]
+    /// in `egress`. [`carry`](Graph::carry) is the same for those who send a whole burst themselves.
     pub fn run(
         &mut self,
         port: usize,
@@ -198,89 +199,148 @@ impl<F: Frame> Graph<F> {
         egress: &mut Egress<F>,
         clock: impl Fn() -> u64 + Copy,
     ) {
-        if burst.is_empty() {
-            return;
+        if let Some(to) = self.carry(port, burst, egress, clock) {
+            egress.send_burst(to, burst);
         }
-        let entry = match self.entries.get(port) {
-            Some(&Target::Node(at)) => at,
-            Some(&Target::Tx(to)) => return egress.send_burst(to, burst),
-            Some(&Target::Drop(reason)) => return egress.drop_burst(reason, burst),
-            None => return egress.drop_burst(DropReason::NoInput, burst),
-        };
-        mem::swap(burst, &mut self.nodes[entry].frames);
-        for at in entry..self.nodes.len() {
+    }
+
+    /// Moves a burst that was received on `port` through the stages. A burst that stayed whole until it reached a port is
+    /// still in `burst`, and the answer is that port; otherwise `burst` is empty, and each of its frames is in `egress`.
+    ///
+    /// `clock` gives ticks; it is read twice for one of every 61 bursts of a stage.
+    ///
+    /// Budget: 67 ns for a 64-byte frame at 10 Gb/s. A burst through one `cross` that keeps MACs costs some nanoseconds
+    /// for all its frames, and touches none of them.
+    #[inline]
+    pub fn carry(
+        &mut self,
+        port: usize,
+        burst: &mut Box<Burst<F>>,
+        egress: &mut Egress<F>,
+        clock: impl Fn() -> u64 + Copy,
+    ) -> Option<usize> {
+        if burst.is_empty() {
+            return None;
+        }
+        let mut target =
+            self.entries.get(port).copied().unwrap_or(Target::Drop(DropReason::NoInput));
+        self.metas.clear();
+        let (verdicts, metas) = (&mut *self.verdicts, &mut *self.metas);
+        loop {
+            let at = match target {
+                Target::Tx(to) => return Some(to),
+                Target::Drop(reason) => {
+                    egress.drop_burst(reason, burst);
+                    return None;
+                }
+                Target::Node(at) => at,
+            };
+            let (before, after) = self.nodes.split_at_mut(at + 1);
+            let step = &mut before[at].step;
+            match step.process(port, burst, metas, verdicts, clock) {
+                Outcome::All(verdict) => target = step.resolve(verdict, burst.len() as u64),
+                Outcome::Each => {
+                    step.divide(burst, metas, verdicts, at, after, egress);
+                    self.sweep(at + 1, port, egress, clock);
+                    return None;
+                }
+            }
+        }
+    }
+
+    /// Moves what waits at nodes from `first` on, front to back, out of the graph.
+    fn sweep(
+        &mut self,
+        first: usize,
+        port: usize,
+        egress: &mut Egress<F>,
+        clock: impl Fn() -> u64 + Copy,
+    ) {
+        for at in first..self.nodes.len() {
             // Where edges go is behind `at`.
             let (before, after) = self.nodes.split_at_mut(at + 1);
-            let node = &mut before[at];
-            if node.frames.is_empty() {
+            let Node { step, frames, metas } = &mut before[at];
+            if frames.is_empty() {
                 continue;
             }
-            let outcome = node.process(port, &mut self.verdicts, clock);
-            match outcome {
-                Outcome::All(verdict) => node.move_all(verdict, at, after, egress),
-                Outcome::Each => node.move_each(&self.verdicts, at, after, egress),
+            match step.process(port, frames, metas, &mut self.verdicts, clock) {
+                Outcome::All(verdict) => {
+                    match step.resolve(verdict, frames.len() as u64) {
+                        Target::Tx(port) => egress.send_burst(port, frames),
+                        Target::Drop(reason) => egress.drop_burst(reason, frames),
+                        Target::Node(to) => after[to - at - 1].accept(frames, metas),
+                    }
+                    metas.clear();
+                }
+                Outcome::Each => step.divide(frames, metas, &*self.verdicts, at, after, egress),
             }
         }
     }
 }
 
-impl<F: Frame> Node<F> {
+impl<F: Frame> Step<F> {
     #[inline]
     fn process(
         &mut self,
         port: usize,
+        frames: &mut Burst<F>,
+        metas: &mut Metas,
         verdicts: &mut [Verdict; MAX_BURST],
         clock: impl Fn() -> u64,
     ) -> Outcome {
-        let frames = self.frames.len();
-        self.counters.received(frames as u64);
+        let count = frames.len();
+        self.counters.received(count as u64);
         self.until_timed -= 1;
         let started = if self.until_timed == 0 { clock() } else { 0 };
-        if self.needs_meta && self.metas.len() != frames {
-            self.metas.clear();
-            self.metas.extend(self.frames.iter().map(Meta::of));
+        if self.needs_meta && metas.len() != count {
+            metas.clear();
+            metas.extend(frames.iter().map(Meta::of));
         }
         // One indirect call per burst.
-        let outcome =
-            self.stage.process(port, &mut self.frames, &mut self.metas, &mut verdicts[..frames]);
+        let outcome = self.stage.process(port, frames, metas, &mut verdicts[..count]);
         if self.until_timed == 0 {
             self.until_timed = TIMED_EVERY;
-            self.counters.timed(frames, clock().wrapping_sub(started));
+            self.counters.timed(count, clock().wrapping_sub(started));
         }
         outcome
     }
 
-    /// The rule: the whole burst goes one way.
+    /// Where a verdict leads; counts the frames it is about.
+    ///
+    /// A verdict for an edge that the stage has not would be the stage's bug; its frames end as unsupported all the same.
     #[inline]
-    fn move_all(
-        &mut self,
-        verdict: Verdict,
-        at: usize,
-        after: &mut [Node<F>],
-        egress: &mut Egress<F>,
-    ) {
-        let frames = self.frames.len() as u64;
-        match resolve(verdict, frames, &self.edges, &self.counters) {
-            Target::Tx(port) => egress.send_burst(port, &mut self.frames),
-            Target::Drop(reason) => egress.drop_burst(reason, &mut self.frames),
-            Target::Node(to) => after[to - at - 1].accept(&mut self.frames, &mut self.metas),
+    fn resolve(&self, verdict: Verdict, frames: u64) -> Target {
+        match verdict.decision() {
+            Decision::Edge(edge) => match self.edges.get(edge) {
+                Some(target) => {
+                    self.counters.left(edge, frames);
+                    *target
+                }
+                None => {
+                    self.counters.dropped(DropReason::Unsupported, frames);
+                    Target::Drop(DropReason::Unsupported)
+                }
+            },
+            Decision::Drop(reason) => {
+                self.counters.dropped(reason, frames);
+                Target::Drop(reason)
+            }
         }
-        self.metas.clear();
     }
 
-    /// The burst divides.
-    fn move_each(
-        &mut self,
-        verdicts: &[Verdict; MAX_BURST],
+    /// Each frame its own way.
+    fn divide(
+        &self,
+        frames: &mut Burst<F>,
+        metas: &mut Metas,
+        verdicts: &[Verdict],
         at: usize,
         after: &mut [Node<F>],
         egress: &mut Egress<F>,
     ) {
-        let Self { edges, counters, frames, metas, .. } = self;
         let has_metas = metas.len() == frames.len();
         for (index, (frame, verdict)) in frames.drain(..).zip(verdicts).enumerate() {
-            let target = resolve(*verdict, 1, edges, counters);
-            match target {
+            match self.resolve(*verdict, 1) {
                 Target::Tx(port) => egress.send_frame(port, frame),
                 Target::Drop(reason) => egress.drop_frame(reason, frame),
                 Target::Node(to) => {
@@ -294,7 +354,9 @@ impl<F: Frame> Node<F> {
         }
         metas.clear();
     }
+}
 
+impl<F> Node<F> {
     /// Takes another node's burst behind what is here.
     #[inline]
     fn accept(&mut self, frames: &mut Box<Burst<F>>, metas: &mut Box<Metas>) {
@@ -319,7 +381,7 @@ fn shortcut<F: Frame>(entry: Target, nodes: &[Node<F>]) -> Option<Shortcut> {
             Target::Tx(to) => return Some(Shortcut::new(to, hops)),
             Target::Drop(_) => return None,
             Target::Node(node) => {
-                let Node { stage, edges, counters, .. } = nodes.get(node)?;
+                let Step { stage, edges, counters, .. } = &nodes.get(node)?.step;
                 let Decision::Edge(edge) = stage.always()?.decision() else { return None };
                 hops.push(Hop { node, edge, counters: Arc::clone(counters) });
                 // Edges lead to later nodes, so this ends.
@@ -333,30 +395,7 @@ fn shortcut<F: Frame>(entry: Target, nodes: &[Node<F>]) -> Option<Shortcut> {
 #[cold]
 fn time_next<F>(nodes: &mut [Node<F>], shortcut: &Shortcut) {
     for hop in shortcut.hops() {
-        nodes[hop.node].until_timed = 1;
-    }
-}
-
-/// Where a verdict leads; counts the frames it is about.
-///
-/// A verdict for an edge that the stage has not would be the stage's bug; its frames end as unsupported all the same.
-#[inline]
-fn resolve(verdict: Verdict, frames: u64, edges: &[Target], counters: &StageCounters) -> Target {
-    match verdict.decision() {
-        Decision::Edge(edge) => match edges.get(edge) {
-            Some(target) => {
-                counters.left(edge, frames);
-                *target
-            }
-            None => {
-                counters.dropped(DropReason::Unsupported, frames);
-                Target::Drop(DropReason::Unsupported)
-            }
-        },
-        Decision::Drop(reason) => {
-            counters.dropped(reason, frames);
-            Target::Drop(reason)
-        }
+        nodes[hop.node].step.until_timed = 1;
     }
 }
 
@@ -372,8 +411,8 @@ impl<F> fmt::Debug for Graph<F> {
 impl<F> fmt::Debug for Node<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Node")
-            .field("stage", &self.stage)
-            .field("edges", &self.edges)
+            .field("stage", &self.step.stage)
+            .field("edges", &self.step.edges)
             .finish_non_exhaustive()
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Residence is counted from *before* the receive burst, so it includes receiving, and is never too short.
 
+use arrayvec::ArrayVec;
 use dpdk::free_burst;
 use linux::clock::ticks;
 use pipeline::{Burst, DropReason, Egress, WorkerCounters};
@@ -33,29 +34,25 @@ impl<'port, 'eal> Complete<'port, 'eal> {
         burst: &mut Box<Burst<Packet<'eal>>>,
         meter: &mut Meter,
     ) -> u64 {
-        let received = burst.len();
-        meter.counters.received(from.port, received as u64, bytes);
+        meter.counters.received(from.port, burst.len() as u64, bytes);
         let Some(graph) = &mut program.graph else {
             // Without a program there is no way; workers that receive have one.
-            meter.counters.dropped(DropReason::NoInput, received as u64);
+            meter.counters.dropped(DropReason::NoInput, burst.len() as u64);
             free_burst(burst);
             return ticks();
         };
-        let egress = &mut self.egress;
-        graph.run(from.port, burst, egress, ticks);
-        // Port and frames sent, of one burst.
-        let mut sent = [(0, 0); pipeline::MAX_PORTS];
-        let mut egresses = 0;
-        egress.for_each_touched(|port, frames| match (&mut self.tx[port], &from.each) {
-            (Some(to), Some(stamps)) => transmit(to, frames, program.tx_retries, stamps, meter),
-            (Some(to), None) => {
-                // All of them, as they came: their bytes need not be summed again.
-                let is_whole = program.keeps_lengths && frames.len() == received;
-                let bytes = is_whole.then_some(bytes);
-                let left = to.send(frames, bytes, program.tx_retries, meter);
-                sent[egresses] = (port, left);
-                egresses += 1;
-            }
+        let Self { tx, egress } = self;
+        let retries = program.tx_retries;
+        // A burst that leaves as whole as it came has the bytes it came with, if no stage changes lengths.
+        let known = program.keeps_lengths.then_some(bytes);
+        if let Some(port) = graph.carry(from.port, burst, egress, ticks) {
+            return leave(tx, port, burst, known, retries, &from, meter);
+        }
+        // The frames of one burst, divided: one clock read for all of them.
+        let mut sent = ArrayVec::<(usize, u64), { pipeline::MAX_PORTS }>::new();
+        egress.for_each_touched(|port, frames| match (&mut tx[port], &from.each) {
+            (Some(to), Some(stamps)) => transmit(to, frames, retries, stamps, meter),
+            (Some(to), None) => sent.push((port, to.send(frames, None, retries, meter))),
             (None, _) => {
                 meter.counters.dropped(DropReason::PortDown, frames.len() as u64);
                 free_burst(frames);
@@ -64,10 +61,40 @@ impl<'port, 'eal> Complete<'port, 'eal> {
         free_burst(&mut egress.dropped);
         meter.counters.take_drops(&mut egress.drops);
         let now = ticks();
-        for &(port, frames) in &sent[..egresses] {
+        for (port, frames) in sent {
             meter.left(port, frames, now - from.start, now - from.bound);
         }
         now
+    }
+}
+
+/// Sends a whole burst out of a port, and answers with the clock after that.
+#[inline]
+fn leave<'eal>(
+    tx: &mut [Option<TxPort<'_, 'eal>>],
+    port: usize,
+    burst: &mut Burst<Packet<'eal>>,
+    bytes: Option<u64>,
+    retries: u32,
+    from: &Received<'eal>,
+    meter: &mut Meter,
+) -> u64 {
+    match (&mut tx[port], &from.each) {
+        (Some(to), Some(stamps)) => {
+            transmit(to, burst, retries, stamps, meter);
+            ticks()
+        }
+        (Some(to), None) => {
+            let sent = to.send(burst, bytes, retries, meter);
+            let now = ticks();
+            meter.left(port, sent, now - from.start, now - from.bound);
+            now
+        }
+        (None, _) => {
+            meter.counters.dropped(DropReason::PortDown, burst.len() as u64);
+            free_burst(burst);
+            ticks()
+        }
     }
 }
 

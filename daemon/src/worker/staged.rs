@@ -1,5 +1,6 @@
 //! Staged, after the first ring: process, and transmit.
 
+use arrayvec::ArrayVec;
 use dpdk::{MAX_BURST, Stamps, free_burst};
 use linux::clock::ticks;
 use pipeline::{Burst, DropReason, Egress, WorkerCounters};
@@ -49,7 +50,9 @@ impl<'eal> Sink<'eal> for Process<'_, 'eal> {
             shortcut.counted(burst.len() as u64);
             return exits.leave(shortcut.to(), burst, program.tx_retries, meter);
         }
-        graph.run(port, burst, egress, ticks);
+        if let Some(to) = graph.carry(port, burst, egress, ticks) {
+            return exits.leave(to, burst, program.tx_retries, meter);
+        }
         egress.for_each_touched(|to, frames| exits.leave(to, frames, program.tx_retries, meter));
         free_burst(&mut egress.dropped);
         meter.counters.take_drops(&mut egress.drops);
@@ -115,21 +118,20 @@ pub(super) fn transmit<'eal>(
     meter: &mut Meter,
 ) {
     // Frames of one receive burst share their stamps and mostly travel together: one record for each run of them.
-    let mut runs = [(0, 0, 0u64); MAX_BURST];
-    let mut used = 0;
+    let mut runs = ArrayVec::<_, MAX_BURST>::new();
     for frame in frames.iter() {
         let (rx, bound) = stamps.of(frame);
-        if used > 0 && runs[used - 1].0 == rx && runs[used - 1].1 == bound {
-            runs[used - 1].2 += 1;
-        } else {
-            runs[used] = (rx, bound, 1);
-            used += 1;
+        match runs.last_mut() {
+            Some((last_rx, last_bound, count)) if *last_rx == rx && *last_bound == bound => {
+                *count += 1;
+            }
+            _ => runs.push((rx, bound, 1_u64)),
         }
     }
     let mut sent = tx.send(frames, None, retries, meter);
     let now = ticks();
     // The queue takes frames from the front.
-    for &(rx, bound, frames) in &runs[..used] {
+    for (rx, bound, frames) in runs {
         let frames = frames.min(sent);
         sent -= frames;
         let arrival = Arrival::from_stamp(bound);
