@@ -17,5 +17,6 @@ mod tool;
 pub mod grub;
 
 pub use arguments::{Argument, Arguments};
+pub(crate) use entries::kernels;
 pub use line::{rewrite, touches, without};
 pub use tool::{ArgumentTool, KernelArguments, MenuTool};

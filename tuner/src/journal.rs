@@ -6,12 +6,14 @@
 //!    0001.json       one run of `apply`: its plan, its effects, and how far each of them came
 //!    0002.json
 //!    pristine.json   what every knob was before any of us turned it
+//!    immovable.json  interrupts that the kernel would not move
 //! ```
 //! A file is replaced as a whole (written aside, synced, renamed, directory synced), so that it is the old or the new
 //! one after a kill or a power cut; and it is replaced before each effect, so that whatever may have been done is in it.
 //! Files that were written are kept whole rather than as hashes: what somebody changed since can then be shown.
 
 mod entry;
+mod immovable;
 
 use std::time::Duration;
 
@@ -20,6 +22,8 @@ use crate::hands::{Content, Hands, HandsError, Lock, There};
 pub use entry::{
     Confirmation, Deed, Effect, Entry, Guard, Kind, Pristine, Progress, State, Trial, Way,
 };
+pub use immovable::WHY as IMMOVABLE;
+pub(crate) use immovable::read as immovable;
 
 /// Where it is, from the root.
 pub const DEFAULT_DIR: &str = "var/lib/barewire/tune";

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Source,
-    boot::{ArgumentTool, KernelArguments},
+    boot::{self, ArgumentTool, KernelArguments},
     change::Form,
     hands::{Content, EthtoolGroup, Hands, HandsError, Settings},
 };
@@ -366,7 +366,22 @@ fn write_arguments(
     keys: &[String],
     add: Vec<String>,
 ) -> Result<(), KnobError> {
-    for call in (KernelArguments { tool, add, remove: keys.to_vec() }).argv() {
+    let odd = |problem: String| KnobError::Odd { what: "the boot entries".to_owned(), problem };
+    let kernels = match tool {
+        ArgumentTool::Grubby => {
+            // Those of now: one may have come, or gone, since this was decided.
+            let source = Source::at(hands.root()).map_err(|error| odd(error.to_string()))?;
+            match boot::kernels(&source) {
+                crate::Fact::Is(kernels) if !kernels.is_empty() => kernels,
+                crate::Fact::Is(_) | crate::Fact::Absent => {
+                    return Err(odd("start no kernel but the one for repairs".to_owned()));
+                }
+                crate::Fact::Unknown { why } => return Err(odd(format!("are not known: {why}"))),
+            }
+        }
+        ArgumentTool::RpmOstree | ArgumentTool::Bootc => Vec::new(),
+    };
+    for call in (KernelArguments { tool, add, remove: keys.to_vec() }).argv(&kernels) {
         let call: Vec<&str> = call.iter().map(String::as_str).collect();
         hands.must_run(&call)?;
     }

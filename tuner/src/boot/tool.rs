@@ -51,6 +51,10 @@ impl MenuTool {
     }
 }
 
+/// What a shell puts in place of one kernel, and how it learns of all of them but the one for repairs.
+const UPDATE: &str = "--update-kernel=\"$kernel\"";
+const KERNELS: &str = "$(grubby --info=ALL | sed -n 's/^kernel=\"*\\([^\"]*\\)\"*$/\\1/p' | grep -v rescue | sort -u)";
+
 /// What keeps kernel arguments itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -92,25 +96,12 @@ impl KernelArguments {
         all
     }
 
-    /// The commands, word by word.
+    /// The commands, word by word. `kernels` are those that grubby shall be told of: it takes `ALL` too, and then takes
+    /// the entry for repairs along, which has to start whatever the arguments do.
     #[must_use]
-    pub fn argv(&self) -> Vec<Vec<String>> {
-        let (add, remove) = (self.add.join(" "), self.remove.join(" "));
+    pub fn argv(&self, kernels: &[String]) -> Vec<Vec<String>> {
         match self.tool {
-            ArgumentTool::Grubby => {
-                // In two calls: within one, it depends on the version of grubby which comes first.
-                let grubby = |what: String| {
-                    vec!["grubby".to_owned(), "--update-kernel=ALL".to_owned(), what]
-                };
-                let mut calls = Vec::new();
-                if !remove.is_empty() {
-                    calls.push(grubby(format!("--remove-args={remove}")));
-                }
-                if !add.is_empty() {
-                    calls.push(grubby(format!("--args={add}")));
-                }
-                calls
-            }
+            ArgumentTool::Grubby => kernels.iter().flat_map(|kernel| self.grubby(kernel)).collect(),
             ArgumentTool::RpmOstree => {
                 let mut call = vec!["rpm-ostree".to_owned(), "kargs".to_owned()];
                 call.extend(self.remove.iter().map(|key| format!("--delete-if-present={key}")));
@@ -120,17 +111,43 @@ impl KernelArguments {
             ArgumentTool::Bootc => {
                 let words = ["bootc", "loader-entries", "set-options-for-source", "--source"];
                 let mut call: Vec<String> = words.map(str::to_owned).to_vec();
-                call.extend(["barewire".to_owned(), "--options".to_owned(), add]);
+                call.extend(["barewire".to_owned(), "--options".to_owned(), self.add.join(" ")]);
                 vec![call]
             }
         }
     }
 
-    /// The commands, for a shell.
+    /// In two calls: within one, it depends on the version of grubby which comes first.
+    fn grubby(&self, kernel: &str) -> Vec<Vec<String>> {
+        let grubby =
+            |what: String| vec!["grubby".to_owned(), format!("--update-kernel={kernel}"), what];
+        let mut calls = Vec::new();
+        if !self.remove.is_empty() {
+            calls.push(grubby(format!("--remove-args={}", self.remove.join(" "))));
+        }
+        if !self.add.is_empty() {
+            calls.push(grubby(format!("--args={}", self.add.join(" "))));
+        }
+        calls
+    }
+
+    /// The commands, for a shell; which kernels there are, it asks grubby.
     #[must_use]
     pub fn shell(&self) -> Vec<String> {
         let line = |argv: &Vec<String>| argv.iter().map(|w| quote(w)).collect::<Vec<_>>().join(" ");
-        self.argv().iter().map(line).collect()
+        match self.tool {
+            ArgumentTool::Grubby => {
+                let calls: Vec<String> = self
+                    .grubby("KERNEL")
+                    .iter()
+                    .map(|call| line(call).replacen("--update-kernel=KERNEL", UPDATE, 1))
+                    .collect();
+                vec![format!("for kernel in {KERNELS}; do {}; done", calls.join("; "))]
+            }
+            ArgumentTool::RpmOstree | ArgumentTool::Bootc => {
+                self.argv(&[]).iter().map(line).collect()
+            }
+        }
     }
 
     /// The words that are set afterwards.

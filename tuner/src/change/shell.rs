@@ -201,7 +201,7 @@ fn boot_parameter(key: &str, value: &BootValue, at: &dyn Fn(&str) -> String) -> 
     let dir = at(boot::grub::DROP_IN_DIR);
     format!(
         "if command -v grubby > /dev/null; then {}; else mkdir -p {dir} && {lines} >> {} && update-grub; fi",
-        grubby.join(" && "),
+        grubby.join("; "),
         at(boot::grub::DROP_IN),
     )
 }

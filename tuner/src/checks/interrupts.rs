@@ -53,7 +53,9 @@ pub(super) const CHECKS: &[Check] = &[
         title: "interrupts that only the kernel moves",
         why: "the queues of some devices are spread over all CPUs, and no write changes that",
         explain: "Managed interrupts (NVMe, some NICs and HBAs) are spread by the kernel, one queue for a group of \
-                  CPUs. Writing their affinity answers EIO, for ever; newer kernels make the file read-only. With \
+                  CPUs. Writing their affinity answers EIO, for ever; newer kernels make the file read-only, or answer \
+                  EPERM. So do a few that are not spread: a timer's, a bridge's. Where an older kernel does not show \
+                  it, apply tries once and remembers the refusal until the kernel or the handler is another. With \
                   isolcpus=managed_irq the kernel delivers each to a housekeeping CPU of its group, if there is \
                   one.\n\nGood is: every such interrupt of a worker's group has a housekeeping CPU too, and goes there. \
                   Delivered to the worker although it need not be is a warning. A queue of workers' CPUs only fires \

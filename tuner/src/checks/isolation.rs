@@ -164,8 +164,10 @@ pub(super) const CHECKS: &[Check] = &[
         why: "a device that comes later gets the default mask, and the default is every CPU",
         explain: "/proc/irq/default_smp_affinity is the mask that an interrupt starts with when its driver does not \
                   care. A card that is reset, a disk that is plugged in, a driver that is loaded again: each makes new \
-                  interrupts.\n\nGood is: no worker's CPU in it. The boot parameter irqaffinity= sets it for the \
-                  interrupts that are requested before any program runs (ISO-10); this is the same at run time.",
+                  interrupts.\n\nGood is: no worker's CPU in it. The mask can be written at run time, and begins anew at \
+                  every boot: the boot parameter irqaffinity= sets it for the interrupts that are requested before any \
+                  program runs (ISO-10). So both are set. Writing the mask moves no interrupt that is there already: \
+                  those are IRQ-02.",
         sources: &[
             "Linux Documentation/core-api/irq/irq-affinity.rst",
             "Linux 6.18 Documentation/admin-guide/cpu-isolation.rst",

@@ -11,7 +11,7 @@ use config::CpuSet;
 use linux::irq::{self, Affinity};
 use serde::Serialize;
 
-use crate::{Fact, Source};
+use crate::{Fact, Source, journal};
 
 /// The most interrupts that are looked at: a machine with thousands of CPUs has some ten thousand.
 const MOST: usize = 64 * 1024;
@@ -31,6 +31,8 @@ pub struct Interrupts {
     pub all: Fact<Vec<Irq>>,
     /// The interrupts whose affinity nobody may write, as far as the kernel shows that (Linux 6.13 and later).
     pub fixed: Fact<BTreeSet<u32>>,
+    /// Those of which this kernel said so when `apply` tried; absent when it never had to try.
+    pub refused: Fact<BTreeSet<u32>>,
     /// The queues and interrupts of network interfaces.
     pub interfaces: BTreeMap<String, Interface>,
     /// The environment that the running irqbalance has; absent when it does not run.
@@ -73,10 +75,15 @@ impl Interrupts {
     #[must_use]
     pub fn read(source: &Source) -> Self {
         let all = all(source);
+        let there: Vec<(u32, &str)> = all.value().map_or_else(Vec::new, |irqs| {
+            irqs.iter().map(|irq| (irq.number, irq.handlers.as_str())).collect()
+        });
+        let refused = journal::immovable(source, &there);
         let numbers = all.value().map(|irqs| irqs.iter().map(|irq| irq.number).collect());
         Self {
             default_mask: source.cpu_mask("proc/irq/default_smp_affinity"),
             fixed: source.ask("irq/fixed", || fixed(numbers.unwrap_or_default())),
+            refused,
             all,
             interfaces: interfaces(source),
             irqbalance: source.ask("irqbalance/environment", || irqbalance(source)),
@@ -86,11 +93,18 @@ impl Interrupts {
 
     /// Is this an interrupt that only the kernel moves?
     ///
-    /// Older kernels do not show it; there the queues of NVMe disks are known to be.
+    /// Older kernels do not show it; there the queues of NVMe disks are known to be, and what could not be moved when it
+    /// was tried.
     #[must_use]
     pub fn is_managed(&self, irq: &Irq) -> bool {
         let is_fixed = self.fixed.value().is_some_and(|fixed| fixed.contains(&irq.number));
-        is_fixed || irq.handlers.split(',').any(is_nvme_queue)
+        is_fixed || self.was_refused(irq) || irq.handlers.split(',').any(is_nvme_queue)
+    }
+
+    /// Did the kernel refuse to move it when it was tried?
+    #[must_use]
+    pub fn was_refused(&self, irq: &Irq) -> bool {
+        self.refused.value().is_some_and(|refused| refused.contains(&irq.number))
     }
 }
 

@@ -4,6 +4,7 @@
 //! shows a choice in brackets, and makes files when a directory is made. Every such manner that an executor has to cope
 //! with is a [`Rule`] here; and the machine can [die](Fake::die_at) before, within or after any deed.
 
+mod grubby;
 mod kernel;
 mod systemd;
 
@@ -51,6 +52,8 @@ pub enum Manner {
     Refuse(Errno),
     /// It takes a number, and makes it no larger than this.
     Clamp(i64),
+    /// It can be written, and not be read: `EIO`.
+    Hide,
     /// It says yes and does nothing.
     Ignore,
     /// The file is gone when the write comes.
@@ -184,6 +187,9 @@ impl Hands for Fake {
     }
 
     fn look(&self, path: &str) -> Result<There, HandsError> {
+        if self.manner(path) == Some(Manner::Hide) {
+            return Err(failed("read", path, Errno::IO));
+        }
         self.real.look(path)
     }
 
@@ -277,9 +283,10 @@ impl Hands for Fake {
                         let source = std::io::ErrorKind::NotFound.into();
                         return Err(HandsError::Run { command: words.clone(), source });
                     }
-                    Some(Manner::Clamp(_) | Manner::Say(_)) | None => {}
+                    Some(Manner::Clamp(_) | Manner::Say(_) | Manner::Hide) | None => {}
                 }
                 self.systemd_does(command);
+                self.grubby_does(command)?;
                 Ok(yes)
             },
         )

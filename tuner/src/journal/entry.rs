@@ -121,7 +121,8 @@ pub enum Progress {
         /// What the knob became.
         became: Value,
     },
-    /// It could not be done, and need not be: the thread ended, the kernel places that interrupt itself.
+    /// It was not done, and nothing of it: the thread ended, the kernel places that interrupt itself, the command could
+    /// not be started.
     Skipped {
         /// Why.
         why: String,
@@ -130,7 +131,7 @@ pub enum Progress {
     Undoing,
     /// It is undone.
     Undone,
-    /// It is not undone.
+    /// It is not undone, or nobody can see whether it is.
     Kept {
         /// Why.
         why: String,

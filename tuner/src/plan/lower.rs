@@ -13,6 +13,9 @@ use crate::{
 /// The longest command line that the kernel takes (`COMMAND_LINE_SIZE` is 2048 on x86 and arm64, one for the NUL).
 const LONGEST_LINE: usize = 2047;
 
+/// What kernel-install gives to the entry of a new kernel.
+const KERNEL_INSTALL: &str = "etc/kernel/cmdline";
+
 impl Draft<'_> {
     /// Sysctls become a write and one file, kernel parameters one file or one command.
     pub(super) fn lower(&mut self) {
@@ -207,9 +210,7 @@ impl Draft<'_> {
                     by_hand(what.to_owned(), commands)
                 })
             }
-            Some(Loader::GrubBls { .. }) => Ok(vec![Change::KernelArguments(
-                KernelArguments::with(ArgumentTool::Grubby, wanted),
-            )]),
+            Some(Loader::GrubBls { .. }) => Ok(self.by_grubby(wanted)),
             Some(Loader::SystemdBoot { .. }) => Ok(self.kernel_install(wanted)),
             Some(Loader::Ostree) => {
                 let arguments = KernelArguments::with(ArgumentTool::RpmOstree, wanted);
@@ -299,9 +300,21 @@ impl Draft<'_> {
         is_plain.then_some(changes)
     }
 
+    /// The entries that are there; and, where a file says what new ones are made with, that file.
+    fn by_grubby(&self, wanted: &Arguments) -> Vec<Change> {
+        let arguments = KernelArguments::with(ArgumentTool::Grubby, wanted);
+        let mut changes = vec![Change::KernelArguments(arguments)];
+        if let Some(there) = self.source.text(KERNEL_INSTALL).into_value() {
+            changes.push(Change::File {
+                path: KERNEL_INSTALL.to_owned(),
+                content: format!("{}\n", boot::rewrite(&there, wanted)),
+            });
+        }
+        changes
+    }
+
     fn kernel_install(&self, wanted: &Arguments) -> Vec<Change> {
-        const FILE: &str = "etc/kernel/cmdline";
-        let there = self.source.text(FILE).into_value();
+        let there = self.source.text(KERNEL_INSTALL).into_value();
         let base = there.unwrap_or_else(|| {
             // Without the file, kernel-install takes what the running kernel was started with.
             let mut passed = Arguments::default();
@@ -312,7 +325,7 @@ impl Draft<'_> {
         });
         let version = self.source.text("proc/sys/kernel/osrelease").into_value();
         let mut changes = vec![Change::File {
-            path: FILE.to_owned(),
+            path: KERNEL_INSTALL.to_owned(),
             content: format!("{}\n", boot::rewrite(&base, wanted)),
         }];
         changes.extend(

@@ -763,6 +763,12 @@ fn each_loader_is_written_in_its_own_way() {
     assert_eq!(*from, Fact::Is("mce=off".to_owned()));
     entry("m-6.1", "root=/dev/sda ro skew_tick=1");
     assert!(fake.plan(&parameters).is_empty());
+    // What new kernels are started with, where a file says it.
+    fake.file("etc/kernel/cmdline", "root=/dev/sda ro mce=off\n");
+    let plan = fake.plan(&parameters);
+    let [file] = &plan.steps[..] else { panic!("{plan:#?}") };
+    assert_eq!(file.to, "root=/dev/sda ro skew_tick=1\n");
+    assert!(file.change.needs_reboot());
 
     // systemd-boot.
     fake.remove("boot/grub2/grub.cfg");

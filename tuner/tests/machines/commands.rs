@@ -22,6 +22,10 @@ const PROGRAMS: [&str; 7] =
 const TASKSET: &str = "sed -i \"s/^Cpus_allowed_list:.*/Cpus_allowed_list:\\t$2/\" \
                        \"$ROOT/proc/$3/status\" \"$ROOT\"/proc/*/task/\"$3\"/status";
 
+/// What `grubby --info=ALL` says.
+const GRUBBY: &str = "if [ \"$*\" = --info=ALL ]; then printf 'index=%s\\nkernel=\"/boot/vmlinuz-%s\"\\nargs=\"ro\"\\n' \
+                      0 6.12 1 0-rescue-4f1e; fi";
+
 fn run(machine: &Fixture, lines: &[String]) -> Output {
     let bin = machine.beside("bin");
     if !bin.exists() {
@@ -31,7 +35,11 @@ fn run(machine: &Fixture, lines: &[String]) -> Output {
             if name == "grubby" && !machine.root().join("boot/loader/entries").exists() {
                 continue;
             }
-            let effect = if name == "taskset" { TASKSET } else { "" };
+            let effect = match name {
+                "taskset" => TASKSET,
+                "grubby" => GRUBBY,
+                _ => "",
+            };
             let text = format!("#!/bin/sh\nprintf '%s\\n' \"{name} $*\" >> \"$CALLS\"\n{effect}\n");
             fs::write(bin.join(name), text).unwrap();
             fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
@@ -79,7 +87,9 @@ fn is_done(machine: &Fixture, change: &Change, called: &str) -> bool {
         }
         Change::BootParameter { key, .. } => {
             let drop_in = source.text("etc/default/grub.d/zz-90-barewire.cfg");
-            (called.contains("grubby --update-kernel=ALL") && called.contains(key.as_str()))
+            assert!(!called.contains("=ALL --") && !called.contains("rescue"), "{called}");
+            (called.contains("grubby --update-kernel=/boot/vmlinuz-6.12 ")
+                && called.contains(key.as_str()))
                 || (called.contains("update-grub")
                     && drop_in.value().is_some_and(|text| text.contains(key.as_str())))
         }

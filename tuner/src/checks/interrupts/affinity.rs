@@ -91,8 +91,11 @@ pub(super) fn managed(context: &Context<'_>) -> Result<Outcome, Outcome> {
         }
         return Ok(Outcome::not_applicable("the kernel keeps no interrupt to itself"));
     }
-    let (mut strays, mut own) = (Vec::new(), Vec::new());
+    let (mut strays, mut own, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     for irq in &managed {
+        if facts.was_refused(irq) {
+            refused.push(format!("{}: the kernel refused to move it", named(irq)));
+        }
         let Some(requested) = irq.affinity.requested.known() else {
             return Ok(Outcome::unknown(format!("the affinity of {} is not known", named(irq))));
         };
@@ -105,14 +108,15 @@ pub(super) fn managed(context: &Context<'_>) -> Result<Outcome, Outcome> {
     }
     let wanted = "delivered to housekeeping CPUs";
     let outcome = if !strays.is_empty() {
-        let hint = "isolcpus=managed_irq on the boot line sends them away (ISO-08)".to_owned();
-        Outcome::warn(format!("{} go to workers and need not", strays.len())).details([hint])
+        let hint = "isolcpus=managed_irq (ISO-08) and irqaffinity= (ISO-09) on the boot line send them away";
+        Outcome::warn(format!("{} go to workers and need not", strays.len()))
+            .details([hint.to_owned()])
     } else if !own.is_empty() {
         Outcome::info(format!("{} belong to workers, and fire only when these do I/O", own.len()))
     } else {
         Outcome::good(format!("{}, none delivered to workers", managed.len()))
     };
-    Ok(outcome.wanted(wanted).details(lines(strays.into_iter().chain(own))))
+    Ok(outcome.wanted(wanted).details(lines(strays.into_iter().chain(own).chain(refused))))
 }
 
 pub(super) fn irqbalance(context: &Context<'_>) -> Result<Outcome, Outcome> {

@@ -132,6 +132,28 @@ fn what_only_the_kernel_moves_is_judged_apart() {
 }
 
 #[test]
+fn what_the_kernel_refused_to_move_is_not_asked_for_again_while_it_is_the_same() {
+    let refused = |release: &str, handlers: &str| {
+        irq(Sample::server(), 31, "pciehp", "0-3", "2")
+            .with("proc/sys/kernel/osrelease", release)
+            .with(
+                "var/lib/barewire/tune/immovable.json",
+                &format!(
+                    r#"{{"version":1,"kernel":"6.1.0-37-amd64","interrupts":{{"31":"{handlers}"}}}}"#
+                ),
+            )
+    };
+    let same = || refused("6.1.0-37-amd64", "pciehp");
+    assert!(same().expect("IRQ-02", Good).fix.is_empty());
+    let outcome = same().expect("IRQ-03", Warn);
+    assert!(outcome.details.iter().any(|line| line == "31 pciehp: the kernel refused to move it"));
+    // Another kernel, another handler of that number, a note that can not be read: tried anew.
+    refused("6.12.0", "pciehp").expect("IRQ-02", Bad);
+    refused("6.1.0-37-amd64", "eth0").expect("IRQ-02", Bad);
+    same().with("var/lib/barewire/tune/immovable.json", "{").expect("IRQ-02", Bad);
+}
+
+#[test]
 fn irqbalance_is_judged_by_what_it_was_given() {
     let file = "etc/default/irqbalance";
     let running = |machine: Sample| machine.task((60, 60), "irqbalance", 0, "0-15", 0);

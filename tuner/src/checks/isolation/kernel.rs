@@ -3,6 +3,7 @@
 use config::CpuSet;
 use linux::task::Task;
 
+use super::scheduler::boot_list;
 use crate::{
     change::{Change, Form},
     checks::{
@@ -131,7 +132,9 @@ pub(super) fn default_mask(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let outcome = if workers.is_disjoint(now) {
         Outcome::good(seen)
     } else {
-        Outcome::bad(seen).fixes((!kept.is_empty()).then(|| mask(FILE, &kept)))
+        // The mask of now is gone at the next boot, and interrupts are requested long before anybody can set it again.
+        let fixes = [mask(FILE, &kept), boot_list("irqaffinity", "", &kept)];
+        Outcome::bad(seen).fixes(fixes.into_iter().filter(|_| !kept.is_empty()))
     };
     Ok(outcome.wanted(format!("no {}", cpus(&workers))))
 }

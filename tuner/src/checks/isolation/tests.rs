@@ -187,8 +187,14 @@ fn new_interrupts_are_given_housekeeping_cpus() {
     let with = |mask: &str| Sample::server().with("proc/irq/default_smp_affinity", mask);
     with("fff3").expect("ISO-09", Good);
     let outcome = with("ffff").expect("ISO-09", Bad);
-    let Change::Kernel { value, .. } = &outcome.fix[0] else { panic!("{outcome:?}") };
+    // Now, and for the interrupts of the next boot.
+    let [Change::Kernel { value, .. }, Change::BootParameter { key, value: BootValue::Is(list) }] =
+        &outcome.fix[..]
+    else {
+        panic!("{outcome:?}")
+    };
     assert_eq!(value, "0000f3f3");
+    assert_eq!((key.as_str(), list.as_str()), ("irqaffinity", "0-1,4-9,12-15"));
     with("fff7").expect("ISO-09", Bad);
     with("what").expect("ISO-09", Unknown);
     Sample::server().expect("ISO-09", NotApplicable);

@@ -12,7 +12,7 @@ use crate::{
 impl Fake {
     /// A write to a file of the kernel's.
     pub(super) fn kernel_write(&self, path: &str, text: &str) -> Result<(), HandsError> {
-        let hands: &dyn Hands = self;
+        let hands: &dyn Hands = &self.real;
         let Some(before) = hands.file(path)? else {
             return Err(failed("write", path, Errno::NOENT));
         };
