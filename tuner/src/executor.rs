@@ -23,7 +23,7 @@ pub use boot::{boot_steps, compile_each, without_expectation};
 pub use compile::{CompileError, compile};
 pub(crate) use dead_man::READY;
 pub use dead_man::{DeadMan, DeadManError, detach, disarm};
-pub use perform::{Applied, ApplyError, apply};
+pub use perform::{Applied, ApplyError, apply, apply_each};
 pub(crate) use undo::chain;
 pub use undo::{Overwrite, UndoneEntry, undo};
 pub use verify::{Standing, Verified, verify};
@@ -71,6 +71,20 @@ pub enum Event {
         /// Why.
         why: String,
     },
+    /// Nobody can see whether something is as it was.
+    Unseen {
+        /// The knob.
+        what: String,
+        /// Why, and what was done about it.
+        why: String,
+    },
+    /// Something could not be done, and what belongs to it is undone; the rest goes on.
+    Failed {
+        /// The knob.
+        what: String,
+        /// Why.
+        why: String,
+    },
 }
 
 /// Why an effect could not be done.
@@ -107,6 +121,19 @@ pub enum EffectError {
     /// The journal could not be written, so nothing more is done.
     #[error("cannot write the journal")]
     Journal(#[from] JournalError),
+}
+
+impl EffectError {
+    /// What it is about: the knob or the command.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        match self {
+            Self::Moved { what, .. } | Self::NotApplied { what, .. } | Self::Knob { what, .. } => {
+                what
+            }
+            Self::Journal(_) => "the journal",
+        }
+    }
 }
 
 /// The kernel's id of this boot; none where the machine does not say.

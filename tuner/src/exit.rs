@@ -22,7 +22,8 @@ pub enum Exit {
     Refused = 50,
     /// `apply` failed, and everything it did is undone.
     RolledBack = 60,
-    /// `apply` or `rollback` failed, and the machine is in between; the journal says where.
+    /// `apply` or `rollback` failed, and the machine is in between; the journal says where. Of `apply --boot`: not
+    /// everything could be set again, and the rest is.
     Incomplete = 61,
     /// The command line or a file that was given is wrong.
     Usage = 64,
@@ -52,6 +53,6 @@ pub(crate) const TABLE: &str = "Exit codes:
   40  a reboot is pending
   50  refused, because it could lock somebody out or break the machine
   60  apply failed, everything is undone
-  61  apply or rollback failed in between; the journal says where
+  61  apply or rollback failed in between, apply --boot set only some of it; the journal says where
   64  the command line or a given file is wrong
   70  failed for another reason";

@@ -301,6 +301,17 @@ pub enum HandsError {
 }
 
 impl HandsError {
+    /// Was it a command that did nothing, for it was never started?
+    #[must_use]
+    pub fn is_not_started(&self) -> bool {
+        use io::ErrorKind::{NotFound, PermissionDenied};
+        match self {
+            Self::NotLive { .. } => true,
+            Self::Run { source, .. } => matches!(source.kind(), NotFound | PermissionDenied),
+            _ => false,
+        }
+    }
+
     /// The kernel's error number, where there is one.
     #[must_use]
     pub fn errno(&self) -> Option<rustix::io::Errno> {

@@ -33,7 +33,8 @@ pub(super) struct Args {
     wanted: plan::Wanted,
     #[command(flatten)]
     measure: super::Measure,
-    /// Set again what does not outlive a reboot, as it was applied before: for a unit that runs at boot.
+    /// Set again what does not outlive a reboot, as it was applied before: for a unit that runs at boot. What can not be
+    /// set is undone by itself and told (exit code 61); the rest is set.
     #[arg(long)]
     boot: bool,
     /// Roll back after so long unless `barewire-tune confirm` comes: for what may cut you off.
@@ -138,7 +139,54 @@ fn again(args: &Args, hands: &dyn Hands, session: &mut Session<'_>) -> Result<Ex
         return nothing(args.how(), session);
     }
     let entry = new_entry(hands, number, Kind::Boot, steps, effects);
-    carry_out(args.how(), hands, &journal, entry, session)
+    carry_out_each(args.how(), hands, &journal, entry, session)
+}
+
+/// Does what an entry says as far as it can be done: a machine of which one knob is gone is not left untuned.
+fn carry_out_each(
+    how: How,
+    hands: &dyn Hands,
+    journal: &Journal,
+    mut entry: Entry,
+    session: &mut Session<'_>,
+) -> Result<Exit, Failure> {
+    let mut events = Vec::new();
+    let result = executor::apply_each(hands, journal, &mut entry, &mut |event| {
+        if !how.json {
+            session.tell(&event);
+        }
+        events.push(event);
+    });
+    let (exit, left) = match &result {
+        Ok((_, failures)) if failures.is_empty() => (Exit::Success, Vec::new()),
+        Ok((_, failures)) => (Exit::Incomplete, failures.clone()),
+        Err(ApplyError::NotBegun(_) | ApplyError::Undone(_)) => (Exit::RolledBack, Vec::new()),
+        Err(ApplyError::Left { left, .. }) => (Exit::Incomplete, left.clone()),
+    };
+    if how.json {
+        session.json(&Answer {
+            version: 1,
+            end: exit.into(),
+            entries: vec![entry.number],
+            events: &events,
+            left: &left,
+            unread: &[],
+        })?;
+    }
+    let (applied, failures) = result.map_err(|error| failed(&entry, error))?;
+    let number = changes::numbered(entry.number);
+    if failures.is_empty() {
+        writeln!(
+            session.err,
+            "set again as {number}; `barewire-tune rollback --to {number}` undoes it"
+        )?;
+        return Ok(exit);
+    }
+    for failure in &failures {
+        writeln!(session.err, "not set: {}", failure.trim_end())?;
+    }
+    let what = format!("{} things are set again as {number}, and not all of them", applied.done);
+    Err(Stopped::new(exit, what).help(format!("barewire-tune history {number}")).into())
 }
 
 /// What is in force and the kernel does not have: since a boot, or because somebody set it otherwise.
@@ -169,9 +217,14 @@ pub(super) fn reassert(
     if count > 0 {
         let number = next_number(hands, &journal)?;
         let mut entry = new_entry(hands, number, Kind::Boot, steps, effects);
-        carry(hands, &journal, &mut entry).map_err(|(exit, why)| Stopped::new(exit, why))?;
+        let (applied, failures) = executor::apply_each(hands, &journal, &mut entry, &mut |_| {})
+            .map_err(|error| failed(&entry, error))?;
+        for failure in failures {
+            writeln!(session.err, "warning: not set: {}", failure.trim_end())?;
+        }
+        return Ok(applied.done);
     }
-    Ok(count)
+    Ok(0)
 }
 
 /// How a run is carried out and told of.
@@ -254,6 +307,7 @@ pub(super) fn carry_out(
             entries: vec![entry.number],
             events: &events,
             left: &left,
+            unread: &[],
         })?;
     }
     match result {
@@ -367,7 +421,7 @@ fn is_pending(entry: &Entry) -> bool {
 pub(super) fn nothing(how: How, session: &mut Session<'_>) -> Result<Exit, Failure> {
     if how.json {
         let (end, entries) = (Exit::Success.into(), Vec::new());
-        session.json(&Answer { version: 1, end, entries, events: &[], left: &[] })?;
+        session.json(&Answer { version: 1, end, entries, events: &[], left: &[], unread: &[] })?;
     } else {
         writeln!(session.err, "everything is as it should be; nothing was written")?;
     }
@@ -395,7 +449,14 @@ pub(super) fn dry_run(
         .collect();
     if how.json {
         let (end, entries) = (Exit::Success.into(), Vec::new());
-        session.json(&Answer { version: 1, end, entries, events: &events, left: &[] })?;
+        session.json(&Answer {
+            version: 1,
+            end,
+            entries,
+            events: &events,
+            left: &[],
+            unread: &[],
+        })?;
         return Ok(Exit::Success);
     }
     for event in &events {
@@ -496,13 +557,13 @@ pub(super) fn not_compiled(error: CompileError) -> Failure {
     Stopped::new(exit, "nothing was changed").because(error).into()
 }
 
-/// What was on trial, for good: another entry, so that it can be undone too.
+/// What was on trial, for good: another entry, so that it can be undone too. Says which; none when there is nothing.
 pub(super) fn promote(
     hands: &dyn Hands,
     journal: &Journal,
     entries: &[Entry],
-    session: &mut Session<'_>,
-) -> Result<bool, Failure> {
+    tell: &mut dyn FnMut(Event),
+) -> Result<Option<u32>, Failure> {
     let source = Source::at(hands.root())?;
     let boot = boot_id(hands);
     let is_promoted = |number: u32| {
@@ -511,22 +572,22 @@ pub(super) fn promote(
     let on_trial = entries.iter().rev().find(|entry| {
         entry.state == State::Applied && entry.trial.is_some() && !is_promoted(entry.number)
     });
-    let Some(tried) = on_trial else { return Ok(false) };
-    let Some(trial) = &tried.trial else { return Ok(false) };
+    let Some(tried) = on_trial else { return Ok(None) };
+    let Some(trial) = &tried.trial else { return Ok(None) };
     if tried.boot == boot || !trial::has_come_up(&source, trial) {
-        return Ok(false);
+        return Ok(None);
     }
     let held: Vec<Step> = trial.held.iter().filter_map(|i| tried.steps.get(*i)).cloned().collect();
     // The plan is of another boot; what is there now counts.
     let held: Vec<Step> = held.into_iter().map(executor::without_expectation).collect();
-    let mut effects = compile(hands, &held).map_err(not_compiled)?;
-    effects.extend(trial::clean(hands, tried));
+    // The trial's entry goes first: it has the same kernel as another one, and grubby would change it too.
+    let mut effects = trial::clean(hands, tried);
+    effects.extend(compile(hands, &held).map_err(not_compiled)?);
     let number = next_number(hands, journal)?;
     let kind = Kind::Promotion { of: tried.number };
     let mut entry = new_entry(hands, number, kind, held, effects);
-    executor::apply(hands, journal, &mut entry, &mut |event| session.tell(&event))
-        .map_err(|error| failed(&entry, error))?;
-    Ok(true)
+    executor::apply(hands, journal, &mut entry, tell).map_err(|error| failed(&entry, error))?;
+    Ok(Some(number))
 }
 
 #[cfg(test)]

@@ -115,6 +115,8 @@ impl Session<'_> {
             Event::Differs { what, asked, is } => format!("rounded   {what}: {asked} -> {is}"),
             Event::Restored { what, to } => format!("restored  {what}: {to}"),
             Event::Kept { what, why } => format!("kept      {what}: {}", why.trim_end()),
+            Event::Unseen { what, why } => format!("unseen    {what}: {}", why.trim_end()),
+            Event::Failed { what, why } => format!("FAILED    {what}: {}", why.trim_end()),
         };
         let _ = writeln!(self.out, "{line}");
     }
@@ -203,8 +205,11 @@ pub(super) struct Answer<'a> {
     pub(super) entries: Vec<u32>,
     /// What was done.
     pub(super) events: &'a [Event],
-    /// What is left that could not be undone.
+    /// What is left that could not be undone; of `apply --boot`, what could not be set.
     pub(super) left: &'a [String],
+    /// What can not be read, so that nobody knows whether it is undone.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    pub(super) unread: &'a [String],
 }
 
 /// `0003`, as its file is called.

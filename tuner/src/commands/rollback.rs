@@ -56,7 +56,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     };
     let chosen = choose(args, entries)?;
     let mut events = Vec::new();
-    let mut left = damaged;
+    let (mut left, mut unread) = (damaged, Vec::new());
     let mut numbers = Vec::new();
     for mut entry in chosen.into_iter().rev() {
         let undone = executor::undo(hands, &journal, &mut entry, overwrite, &mut |event| {
@@ -68,19 +68,30 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         .map_err(|error| Stopped::new(Exit::Incomplete, "rollback stopped").because(error))?;
         numbers.push(entry.number);
         left.extend(undone.kept);
+        unread.extend(undone.unread);
     }
     if args.pristine {
-        pristine(args, hands, &journal, &mut left, &mut |event| {
+        pristine(args, hands, &journal, (&mut left, &mut unread), &mut |event| {
             if !args.json {
                 session.tell(&event);
             }
             events.push(event);
         })?;
     }
-    let exit = if left.is_empty() { Exit::Success } else { Exit::Incomplete };
+    let exit = match (left.is_empty(), unread.is_empty()) {
+        (true, true) => Exit::Success,
+        (true, false) => Exit::Unknown,
+        (false, _) => Exit::Incomplete,
+    };
     if args.json {
-        let answer =
-            Answer { version: 1, end: exit.into(), entries: numbers, events: &events, left: &left };
+        let answer = Answer {
+            version: 1,
+            end: exit.into(),
+            entries: numbers,
+            events: &events,
+            left: &left,
+            unread: &unread,
+        };
         session.json(&answer)?;
         return Ok(exit);
     }
@@ -94,7 +105,13 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
             for what in &left {
                 writeln!(session.err, "not undone: {}", what.trim_end())?;
             }
-            writeln!(session.err, "help: --force puts back also what somebody else changed since")?;
+            for what in &unread {
+                writeln!(session.err, "not known: {}", what.trim_end())?;
+            }
+            writeln!(
+                session.err,
+                "help: --force puts back also what somebody else changed since, and what can not be read"
+            )?;
         }
     }
     Ok(exit)
@@ -150,7 +167,7 @@ fn pristine(
     args: &Args,
     hands: &dyn Hands,
     journal: &Journal,
-    left: &mut Vec<String>,
+    (left, unread): (&mut Vec<String>, &mut Vec<String>),
     tell: &mut dyn FnMut(executor::Event),
 ) -> Result<(), Failure> {
     let boot = boot_id(hands);
@@ -165,7 +182,7 @@ fn pristine(
         let now = match first.knob.read(hands) {
             Ok(now) => now,
             Err(error) => {
-                left.push(format!("{what}: {}", executor::chain(&error)));
+                unread.push(format!("{what}: {}", executor::chain(&error)));
                 continue;
             }
         };

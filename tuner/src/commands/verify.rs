@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Exit,
-    executor::{Standing, Verified, verify},
+    executor::{Event, Standing, Verified, verify},
     hands::Hands,
     journal::{self, Entry},
 };
@@ -36,6 +36,10 @@ struct Answer<'a> {
     end: changes::End,
     cut_short: Vec<u32>,
     unconfirmed: Vec<u32>,
+    /// The entry that made kernel arguments last that were on trial.
+    made_lasting: Option<u32>,
+    /// What was done for that.
+    events: &'a [Event],
     verified: &'a [Verified],
 }
 
@@ -44,28 +48,37 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     let hands: &dyn Hands = &hands;
     let state = args.state.path()?;
     let mut entries = journal::entries(hands, &state).map_err(changes::reading)?;
+    let mut made_lasting = None;
+    let mut events = Vec::new();
     if args.boot && entries.iter().any(|entry| entry.is_active() && entry.trial.is_some()) {
         let journal = session.journal(hands, &args.state, Duration::from_secs(60))?;
         entries = journal.entries(hands).map_err(changes::writing)?;
-        if apply::promote(hands, &journal, &entries, session)? {
+        let promoted = apply::promote(hands, &journal, &entries, &mut |event| {
+            if !args.json {
+                session.tell(&event);
+            }
+            events.push(event);
+        });
+        entries = journal.entries(hands).map_err(changes::writing)?;
+        made_lasting = match promoted {
+            Ok(promoted) => promoted,
+            Err(failure) => {
+                if args.json {
+                    let verified = verify(hands, &entries);
+                    let end = failure.exit();
+                    answer(session, end, &entries, &verified, (None, &events))?;
+                }
+                return Err(failure);
+            }
+        };
+        if made_lasting.is_some() {
             writeln!(session.err, "the machine came up with the kernel arguments: they last now")?;
-            entries = journal.entries(hands).map_err(changes::writing)?;
         }
     }
     let verified = verify(hands, &entries);
     let exit = exit(&entries, &verified);
-    let numbers = |is: fn(&Entry) -> bool| -> Vec<u32> {
-        entries.iter().filter(|entry| is(entry)).map(|entry| entry.number).collect()
-    };
-    let (cut_short, unconfirmed) = (numbers(Entry::is_cut_short), numbers(Entry::waits));
     if args.json {
-        session.json(&Answer {
-            version: 1,
-            end: exit.into(),
-            cut_short,
-            unconfirmed,
-            verified: &verified,
-        })?;
+        answer(session, exit, &entries, &verified, (made_lasting, &events))?;
         return Ok(exit);
     }
     for one in &verified {
@@ -83,11 +96,11 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         };
         writeln!(session.out, "{word:<9} {}: {more}", one.what)?;
     }
-    for number in cut_short {
+    for number in numbers(&entries, Entry::is_cut_short) {
         let number = changes::numbered(number);
         writeln!(session.err, "entry {number} was cut short: `barewire-tune rollback` undoes it")?;
     }
-    for number in unconfirmed {
+    for number in numbers(&entries, Entry::waits) {
         let number = changes::numbered(number);
         writeln!(session.err, "entry {number} waits for `barewire-tune confirm`")?;
     }
@@ -95,6 +108,28 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         writeln!(session.err, "nothing is applied")?;
     }
     Ok(exit)
+}
+
+fn numbers(entries: &[Entry], is: fn(&Entry) -> bool) -> Vec<u32> {
+    entries.iter().filter(|entry| is(entry)).map(|entry| entry.number).collect()
+}
+
+fn answer(
+    session: &mut Session<'_>,
+    exit: Exit,
+    entries: &[Entry],
+    verified: &[Verified],
+    (made_lasting, events): (Option<u32>, &[Event]),
+) -> Result<(), Failure> {
+    session.json(&Answer {
+        version: 1,
+        end: exit.into(),
+        cut_short: numbers(entries, Entry::is_cut_short),
+        unconfirmed: numbers(entries, Entry::waits),
+        made_lasting,
+        events,
+        verified,
+    })
 }
 
 /// The worst of it.

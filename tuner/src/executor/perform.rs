@@ -1,9 +1,16 @@
 //! One run: each effect written down, compared, done, read back.
 
-use super::{EffectError, Event, compile::is_about_an_interrupt, undo, undo::Overwrite};
+use std::collections::BTreeSet;
+
+use super::{
+    EffectError, Event, chain,
+    compile::is_about_an_interrupt,
+    undo,
+    undo::{Overwrite, undo_step},
+};
 use crate::{
     hands::Hands,
-    journal::{Deed, Effect, Entry, Journal, JournalError, Progress, State, Way},
+    journal::{Deed, Effect, Entry, IMMOVABLE, Journal, JournalError, Progress, State, Way},
     knob::{Knob, Value},
 };
 
@@ -25,8 +32,8 @@ pub enum ApplyError {
     /// Something failed, and all that was done is undone.
     #[error("everything is undone")]
     Undone(#[source] EffectError),
-    /// Something failed, and not all that was done could be undone.
-    #[error("not everything could be undone: {}", left.join("; "))]
+    /// Something failed, and not all that was done is seen to be undone.
+    #[error("not everything is known to be undone: {}", left.join("; "))]
     Left {
         /// What failed.
         #[source]
@@ -49,17 +56,70 @@ pub fn apply(
     journal.remember(hands, entry).map_err(ApplyError::NotBegun)?;
     entry.state = State::Applying;
     journal.save(hands, entry).map_err(ApplyError::NotBegun)?;
-    match perform_all(hands, journal, entry, tell) {
+    let performed = perform_all(hands, journal, entry, tell);
+    // A note for the next plan. Without it that plan tries again, which does no harm.
+    let _ = journal.learn(hands, entry);
+    match performed {
         Ok(applied) => Ok(applied),
         Err(error) => match undo(hands, journal, entry, Overwrite::Values, tell) {
-            Ok(undone) if undone.kept.is_empty() => Err(ApplyError::Undone(error)),
-            Ok(undone) => Err(ApplyError::Left { source: error, left: undone.kept }),
+            Ok(undone) if undone.is_whole() => Err(ApplyError::Undone(error)),
+            Ok(undone) => Err(ApplyError::Left { source: error, left: undone.left() }),
             Err(journal) => {
                 let left = vec![format!("the journal can not be written: {journal}")];
                 Err(ApplyError::Left { source: error, left })
             }
         },
     }
+}
+
+/// Does what the entry says, each step for itself: what fails is undone with all that belongs to its step, told, and
+/// given back; the others are done. For what was applied as a whole before, and is only set again.
+///
+/// # Errors
+/// [`ApplyError`] when the journal can not be written, so that nothing more is done.
+pub fn apply_each(
+    hands: &dyn Hands,
+    journal: &Journal,
+    entry: &mut Entry,
+    tell: &mut dyn FnMut(Event),
+) -> Result<(Applied, Vec<String>), ApplyError> {
+    journal.remember(hands, entry).map_err(ApplyError::NotBegun)?;
+    entry.state = State::Applying;
+    journal.save(hands, entry).map_err(ApplyError::NotBegun)?;
+    let stopped = |error: JournalError| {
+        let left = vec!["it is cut short".to_owned()];
+        ApplyError::Left { source: EffectError::Journal(error), left }
+    };
+    let mut applied = Applied { done: 0, skipped: 0 };
+    let (mut failed, mut failures) = (BTreeSet::new(), Vec::new());
+    for index in 0..entry.effects.len() {
+        let step = entry.effects[index].step;
+        let is_way_back = matches!(entry.effects[index].deed, Deed::Run { way: Way::Back, .. });
+        if is_way_back || failed.contains(&step) {
+            continue;
+        }
+        entry.effects[index].progress = Progress::Writing;
+        journal.save(hands, entry).map_err(stopped)?;
+        match perform(hands, &mut entry.effects[index], tell) {
+            Ok(()) if matches!(entry.effects[index].progress, Progress::Skipped { .. }) => {
+                applied.skipped += 1;
+            }
+            Ok(()) => applied.done += 1,
+            Err(error) => {
+                failed.insert(step);
+                let (what, why) = (error.what().to_owned(), chain(&error));
+                tell(Event::Failed { what, why: why.clone() });
+                failures.push(why);
+                let undone = undo_step(hands, journal, entry, step, tell).map_err(stopped)?;
+                applied.done -= undone.restored.min(applied.done);
+                failures.extend(undone.left());
+            }
+        }
+    }
+    entry.state = State::Applied;
+    journal.save(hands, entry).map_err(stopped)?;
+    let _ = journal.learn(hands, entry);
+    Ok((applied, failures))
 }
 
 fn perform_all(
@@ -99,9 +159,12 @@ fn perform(
         Deed::Run { command, .. } => {
             let words: Vec<&str> = command.iter().map(String::as_str).collect();
             let what = command.join(" ");
-            hands
-                .must_run(&words)
-                .map_err(|error| EffectError::Knob { what: what.clone(), source: error.into() })?;
+            if let Err(error) = hands.must_run(&words) {
+                if error.is_not_started() {
+                    effect.progress = Progress::Skipped { why: chain(&error) };
+                }
+                return Err(EffectError::Knob { what, source: error.into() });
+            }
             effect.progress = Progress::Done { became: Value::Present };
             tell(Event::Done { what, from: String::new(), to: "run".to_owned() });
             return Ok(());
@@ -110,7 +173,14 @@ fn perform(
     };
     let what = knob.name();
     let failed = |source| EffectError::Knob { what: what.clone(), source };
-    let found = knob.read(hands).map_err(failed)?;
+    let found = match knob.read(hands) {
+        Ok(found) => found,
+        Err(error) => {
+            // Nothing of it is ours.
+            effect.progress = Progress::Planned;
+            return Err(failed(error));
+        }
+    };
     if found == Value::Absent && comes_and_goes(knob) {
         effect.progress = Progress::Skipped { why: "it is gone".to_owned() };
         tell(Event::Skipped { what, why: "it is gone".to_owned() });
@@ -168,8 +238,9 @@ fn tolerable(knob: &Knob, error: &crate::knob::KnobError) -> Option<&'static str
     }
     let crate::knob::KnobError::Hands(error) = error else { return None };
     match (knob, error.errno()) {
-        // An interrupt that its driver spread over the CPUs itself ("managed") answers EIO for ever.
-        (Knob::Kernel { .. }, Some(Errno::IO)) => Some("the kernel places it itself"),
+        // An interrupt that nobody may move answers EIO for ever, or EPERM since Linux 6.15: one that its driver spread
+        // over the CPUs itself ("managed"), a timer's.
+        (Knob::Kernel { .. }, Some(Errno::IO | Errno::PERM)) => Some(IMMOVABLE),
         // A kernel thread with a CPU of its own.
         (Knob::Affinity { .. }, Some(Errno::INVAL)) => Some("the kernel keeps it where it is"),
         _ => None,

@@ -11,9 +11,11 @@ use proptest::prelude::*;
 use rustix::io::Errno;
 use tempfile::TempDir;
 
-use super::{ApplyError, Event, Overwrite, Standing, apply, boot_id, compile, undo, verify};
+use super::{
+    ApplyError, Event, Overwrite, Standing, apply, apply_each, boot_id, compile, undo, verify,
+};
 use crate::{
-    Fact, Risk,
+    Fact, Risk, Source,
     boot::MenuTool,
     change::{Change, EthtoolSetting, Form, PARTITION, UnitState},
     hands::{
@@ -190,7 +192,8 @@ fn back(hands: &dyn Hands, overwrite: Overwrite) -> Vec<String> {
     let mut kept = Vec::new();
     for mut entry in journal.entries(hands).unwrap().into_iter().rev() {
         if entry.is_active() {
-            kept.extend(undo(hands, &journal, &mut entry, overwrite, &mut |_| ()).unwrap().kept);
+            let undone = undo(hands, &journal, &mut entry, overwrite, &mut |_| ()).unwrap();
+            kept.extend(undone.left());
         }
     }
     kept
@@ -429,6 +432,140 @@ fn what_the_kernel_places_itself_and_what_is_gone_is_left_out() {
         assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
         assert_eq!(difference(&before, &all(&fake)), Vec::<String>::new());
     }
+}
+
+#[test]
+fn what_the_kernel_would_not_move_is_remembered_for_this_kernel_and_handler() {
+    for errno in [Errno::IO, Errno::PERM] {
+        let (_dir, fake) = machine();
+        put(fake.root(), "sys/kernel/irq/30/actions", "aerdrv\n");
+        let known = |handlers: &str| {
+            journal::immovable(&Source::at(fake.root()).unwrap(), &[(30, handlers), (31, "aerdrv")])
+        };
+        assert_eq!(known("aerdrv"), Fact::Absent);
+        fake.rule(IRQ, Manner::Refuse(errno));
+
+        run(&fake, &everything()).unwrap();
+
+        assert_eq!(known("aerdrv"), Fact::Is([30].into()), "{errno}");
+        assert_eq!(known("eth0"), Fact::Is([].into()));
+        put(fake.root(), "proc/sys/kernel/osrelease", "6.18.1\n");
+        assert_eq!(known("aerdrv"), Fact::Is([].into()));
+    }
+}
+
+#[test]
+fn an_interrupt_that_was_moved_or_is_gone_is_not_remembered_as_immovable() {
+    for manner in [None, Some(Manner::Vanish)] {
+        let (_dir, fake) = machine();
+        if let Some(manner) = manner {
+            fake.rule(IRQ, manner);
+        }
+
+        run(&fake, &everything()).unwrap();
+
+        let source = Source::at(fake.root()).unwrap();
+        assert_eq!(journal::immovable(&source, &[(30, "")]), Fact::Absent, "{manner:?}");
+    }
+}
+
+#[test]
+fn what_can_not_be_read_any_more_is_neither_undone_nor_left_but_not_known() {
+    const SWAPPINESS: &str = "proc/sys/vm/swappiness";
+    let (_dir, fake) = machine();
+    let before = all(&fake);
+    run(&fake, &everything()).unwrap();
+    fake.rule(SWAPPINESS, Manner::Hide);
+    let once = |overwrite| {
+        let journal = open(&fake);
+        let mut entry = journal.entry(&fake, 1).unwrap();
+        undo(&fake, &journal, &mut entry, overwrite, &mut |_| ()).unwrap()
+    };
+
+    // It might be somebody else's by now.
+    let undone = once(Overwrite::Nothing);
+    assert_eq!(undone.kept, Vec::<String>::new());
+    assert!(undone.unread[0].contains("it was left alone"), "{undone:#?}");
+    assert_eq!(text(&fake, SWAPPINESS), "10\n");
+
+    let undone = once(Overwrite::Values);
+    assert_eq!(undone.kept, Vec::<String>::new());
+    assert!(undone.unread[0].contains("was set back to \"60\", which can not be seen"));
+    assert_eq!(difference(&before, &all(&fake)), Vec::<String>::new());
+    assert_eq!(open(&fake).entry(&fake, 1).unwrap().state, State::Incomplete);
+
+    fake.forget_rules();
+    assert!(once(Overwrite::Nothing).is_whole());
+    assert_eq!(open(&fake).entry(&fake, 1).unwrap().state, State::Undone);
+}
+
+#[test]
+fn what_can_not_be_read_before_it_is_written_was_not_written_and_need_not_be_undone() {
+    for path in ["proc/sys/vm/swappiness", THP, PAGES] {
+        let (_dir, fake) = machine();
+        let before = all(&fake);
+        let journal = open(&fake);
+        let mut entry = entry(&fake, 1, &everything());
+        fake.rule(path, Manner::Hide);
+
+        let error = apply(&fake, &journal, &mut entry, &mut |_| ()).unwrap_err();
+
+        assert!(matches!(error, ApplyError::Undone(_)), "{error:?}");
+        assert_eq!(difference(&before, &all(&fake)), Vec::<String>::new(), "{path}");
+    }
+}
+
+#[test]
+fn what_a_command_makes_that_never_ran_need_not_be_made_as_it_was() {
+    let (_dir, fake) = machine();
+    let before = all(&fake);
+    fake.rule("update-grub", Manner::Vanish);
+
+    let error = run(&fake, &everything()).unwrap_err();
+
+    assert!(matches!(&error, ApplyError::Undone(_)), "{error:?}");
+    assert_eq!(difference(&before, &all(&fake)), Vec::<String>::new());
+
+    // One that ran and failed may have made half of it.
+    fake.forget_rules();
+    fake.rule("update-grub", Manner::Refuse(Errno::IO));
+    let error = run(&fake, &everything()).unwrap_err();
+    assert!(matches!(&error, ApplyError::Left { left, .. } if left.len() == 1), "{error:?}");
+}
+
+#[test]
+fn step_for_step_what_fails_is_undone_with_its_step_and_the_others_are_done() {
+    let (_dir, fake) = machine();
+    let before = all(&fake);
+    let partition = format!("{PARTITION}/cpuset.cpus.partition");
+    fake.rule(&partition, Manner::Say("invalid (not exclusive)"));
+    fake.rule(THP, Manner::Refuse(Errno::INVAL));
+    let journal = open(&fake);
+    let mut entry = entry(&fake, 1, &everything());
+    entry.kind = Kind::Boot;
+    let mut failed = Vec::new();
+
+    let (applied, failures) = apply_each(&fake, &journal, &mut entry, &mut |event| {
+        if let Event::Failed { what, .. } = event {
+            failed.push(what);
+        }
+    })
+    .unwrap();
+
+    assert_eq!(failed, [format!("/{THP}"), format!("/{partition}")]);
+    assert_eq!(failures.len(), 2, "{failures:#?}");
+    assert!(applied.done > 10, "{applied:?}");
+    assert_eq!(entry.state, State::Applied);
+    assert_eq!(text(&fake, "proc/sys/vm/swappiness"), "10\n");
+    assert!(text(&fake, "proc/77/status").contains("Cpus_allowed_list:\t0-1\n"));
+    // The partition is several deeds, and none of them is left.
+    assert_eq!(text(&fake, THP), "always [madvise] never\n");
+    assert!(!fake.root().join(PARTITION).exists());
+
+    fake.forget_rules();
+    drop(journal);
+    assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
+    assert_eq!(difference(&before, &all(&fake)), Vec::<String>::new());
 }
 
 #[test]

@@ -164,7 +164,7 @@ impl Trials for Machine<'_> {
         let undone =
             executor::undo(self.hands, self.journal, &mut entry, Overwrite::Nothing, &mut |_| {})
                 .map_err(|error| failed(executor::chain(&error)))?;
-        if let [first, ..] = undone.kept.as_slice() {
+        if let [first, ..] = undone.left().as_slice() {
             return Err(failed(format!("a trial could not be undone: {first}")));
         }
         // A trial that is undone is no history.

@@ -1,19 +1,18 @@
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+use std::{fs, path::Path, time::Duration};
 
 use tempfile::TempDir;
 
-use super::{new_entry, promote};
+use super::{How, carry_out_each, new_entry, promote};
 use crate::{
     Fact, Risk,
     boot::{ArgumentTool, Arguments, KernelArguments, MenuTool, grub},
     change::{Change, Form},
     commands::{Color, Common, Session, Surroundings},
     executor::{self, Overwrite, compile, trial, verify},
-    hands::{Hands, fake::Fake},
+    hands::{
+        Hands,
+        fake::{Fake, Manner},
+    },
     journal::{Entry, Journal, Kind},
     plan::{Blast, Scope, Step},
 };
@@ -122,18 +121,9 @@ fn apply(hands: &dyn Hands, steps: Vec<Step>) -> Entry {
 
 /// What `verify --boot` does.
 fn is_promoted(hands: &dyn Hands) -> bool {
-    let surroundings = Surroundings::default();
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let common = Common {
-        root: PathBuf::from(hands.root()),
-        snapshot: None,
-        config: None,
-        color: Color::Never,
-    };
-    let mut session = Session { common, surroundings: &surroundings, out: &mut out, err: &mut err };
     let journal = journal(hands);
     let entries = journal.entries(hands).unwrap();
-    promote(hands, &journal, &entries, &mut session).unwrap()
+    promote(hands, &journal, &entries, &mut |_| ()).unwrap().is_some()
 }
 
 fn reboot(fake: &Fake, line: &str) {
@@ -241,7 +231,7 @@ fn where_the_choice_would_not_be_forgotten_there_is_no_trial() {
 }
 
 #[test]
-fn an_entry_of_the_red_hat_family_is_copied() {
+fn entries_of_the_red_hat_family_are_tried_and_kept_but_the_one_for_repairs_stays_as_it_is() {
     let (_dir, fake) = machine("xfs");
     fs::remove_dir_all(fake.root().join("boot/grub")).unwrap();
     for (path, text) in [
@@ -252,6 +242,8 @@ fn an_entry_of_the_red_hat_family_is_copied() {
     ] {
         put(fake.root(), path, text);
     }
+    let rescue = BLS.replace("6.12.0", "0-rescue-m");
+    put(fake.root(), "boot/loader/entries/m-0-rescue.conf", &rescue);
     let arguments = Arguments::from_line("isolcpus=managed_irq,2-3");
     let change = KernelArguments::with(ArgumentTool::Grubby, &arguments);
 
@@ -264,6 +256,71 @@ fn an_entry_of_the_red_hat_family_is_copied() {
     );
     assert!(!ours.contains("grub_class"), "{ours}");
     assert!(text(&fake, "boot/grub2/grubenv").contains("next_entry=a-barewire-trial\n"));
+
+    // It came up with them: now every kernel has them, but for the one for repairs.
+    reboot(&fake, "root=/dev/sda1 ro isolcpus=managed_irq,2-3\n");
+    fake.deeds();
+    assert!(is_promoted(&fake));
+    let entry = text(&fake, "boot/loader/entries/m-6.12.0.conf");
+    assert!(entry.contains("isolcpus=managed_irq,2-3"), "{entry}");
+    assert_eq!(text(&fake, "boot/loader/entries/m-0-rescue.conf"), rescue);
+    let deeds = fake.deeds();
+    assert!(
+        deeds.contains(
+            &"run grubby --update-kernel=/boot/vmlinuz-6.12.0 --remove-args=isolcpus".to_owned()
+        ),
+        "{deeds:#?}"
+    );
+
     roll_back(&fake);
-    assert_eq!(text(&fake, "boot/grub2/grubenv"), block("saved_entry=m-6.12.0\n"));
+    assert!(text(&fake, "boot/loader/entries/m-6.12.0.conf").contains(" isolcpus=1\n"));
+    assert_eq!(text(&fake, "boot/loader/entries/m-0-rescue.conf"), rescue);
+    assert!(!fake.root().join("boot/loader/entries/a-barewire-trial.conf").exists());
+}
+
+#[test]
+fn what_one_boot_can_not_set_again_leaves_the_rest_set_and_is_no_success() {
+    for json in [false, true] {
+        let (_dir, fake) = machine("ext4");
+        put(fake.root(), "proc/sys/vm/stat_interval", "1\n");
+        let kernel = |path: &str| {
+            let change = Change::Kernel {
+                path: path.to_owned(),
+                value: "10".to_owned(),
+                form: Form::Number,
+            };
+            Step { scope: Scope::Both, ..step(change) }
+        };
+        let steps = vec![kernel("proc/sys/vm/stat_interval"), kernel(SWAPPINESS)];
+        let effects = compile(&fake, &steps).unwrap();
+        fake.rule("proc/sys/vm/stat_interval", Manner::Clamp(5));
+        let entry = new_entry(&fake, 1, Kind::Boot, steps, effects);
+        let surroundings = Surroundings::default();
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let common = Common {
+            root: fake.root().to_owned(),
+            snapshot: None,
+            config: None,
+            color: Color::Never,
+        };
+        let mut session =
+            Session { common, surroundings: &surroundings, out: &mut out, err: &mut err };
+        let how = How { json, confirm_within: None };
+
+        let failure = carry_out_each(how, &fake, &journal(&fake), entry, &mut session).unwrap_err();
+
+        assert_eq!(failure.exit(), crate::Exit::Incomplete);
+        assert!(failure.to_string().contains("1 things are set again as 0001"), "{failure}");
+        assert_eq!(text(&fake, SWAPPINESS), "10\n");
+        assert_eq!(text(&fake, "proc/sys/vm/stat_interval"), "1\n");
+        let (out, err) = (String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap());
+        assert!(err.contains("not set: /proc/sys/vm/stat_interval"), "{err}");
+        if json {
+            let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+            assert_eq!(answer["exit"], 61);
+            assert_eq!(answer["left"].as_array().unwrap().len(), 1, "{answer:#}");
+        } else {
+            assert!(out.contains("FAILED    /proc/sys/vm/stat_interval"), "{out}");
+        }
+    }
 }
