@@ -5,7 +5,7 @@ use std::fmt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What paths of a group do to a frame. Ratios are formed inside a group only.
+/// What paths of a group do to a frame, on one kind of wire. Ratios are formed inside a group only.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
@@ -15,6 +15,10 @@ pub enum Group {
     Reflect,
     /// Pass a frame on, from one veth pair to another.
     Forward,
+    /// Send a UDP datagram back to where it came from, behind a tap interface.
+    Tap,
+    /// The same over shared memory: virtio-user at the path, vhost-user at the generator. The kernel has no part in it.
+    Shared,
     /// Nothing: what the generator and its wire take by themselves.
     Null,
 }
@@ -29,8 +33,14 @@ pub enum Arm {
     KernelEchoBlock,
     /// A UDP socket that is asked over and over.
     KernelEchoSpin,
+    /// A UDP socket that looks into the device's queue itself for a while before it sleeps (SO_BUSY_POLL).
+    KernelEchoBusyPoll,
+    /// An XDP program in the driver that sends frames back.
+    XdpTx,
     /// A packet socket that is asked over and over, without DPDK.
     PacketEchoSpin,
+    /// An AF_XDP socket that is asked over and over, without DPDK.
+    XdpSocketEchoSpin,
     /// The kernel's IP forwarding, where the sender's call does the work.
     KernelRoute,
     /// The same, handed to the measured CPU (receive packet steering).
@@ -39,16 +49,32 @@ pub enum Arm {
     KernelRouteThreaded,
     /// The kernel's bridge, where the sender's call does the work.
     KernelBridge,
+    /// An XDP program in the driver that passes frames on to the other interface.
+    XdpRedirect,
+    /// A program behind the tap that sleeps until a frame is there.
+    TapEchoBlock,
+    /// A program behind the tap that is asked over and over.
+    TapEchoSpin,
     /// barewired over net_af_packet.
     BarewiredAfPacket,
     /// barewired over net_af_xdp.
     BarewiredAfXdp,
+    /// barewired over net_tap.
+    BarewiredTap,
+    /// barewired over net_virtio_user.
+    BarewiredVirtio,
     /// dpdk-testpmd over net_af_packet.
     TestpmdAfPacket,
     /// dpdk-testpmd over net_af_xdp.
     TestpmdAfXdp,
+    /// dpdk-testpmd over net_tap.
+    TestpmdTap,
+    /// dpdk-testpmd over net_virtio_user.
+    TestpmdVirtio,
     /// A veth pair with both ends at the generator.
     Wire,
+    /// A ring of DPDK with both ends at the generator.
+    Ring,
 }
 
 /// How a path waits for the next frame. A sleeping one saves a CPU and pays with the wake-up.
@@ -70,176 +96,185 @@ pub enum Driver {
     AfPacket,
     /// `net_af_xdp`
     AfXdp,
+    /// `net_tap`
+    Tap,
+    /// `net_virtio_user`
+    VirtioUser,
+}
+
+/// A program that goes around the kernel's protocols.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Bypass {
+    /// Ours.
+    Barewired,
+    /// DPDK's.
+    Testpmd,
+}
+
+/// Everything that is known of an arm.
+struct Facts {
+    name: &'static str,
+    groups: &'static [Group],
+    waits: Waits,
+    bypass: Option<(Bypass, Driver)>,
 }
 
 impl Arm {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 23] = [
         Self::KernelEchoBlock,
         Self::KernelEchoSpin,
+        Self::KernelEchoBusyPoll,
+        Self::XdpTx,
         Self::PacketEchoSpin,
+        Self::XdpSocketEchoSpin,
         Self::KernelRoute,
         Self::KernelRouteRps,
         Self::KernelRouteThreaded,
         Self::KernelBridge,
+        Self::XdpRedirect,
+        Self::TapEchoBlock,
+        Self::TapEchoSpin,
         Self::BarewiredAfPacket,
         Self::BarewiredAfXdp,
+        Self::BarewiredTap,
+        Self::BarewiredVirtio,
         Self::TestpmdAfPacket,
         Self::TestpmdAfXdp,
+        Self::TestpmdTap,
+        Self::TestpmdVirtio,
         Self::Wire,
+        Self::Ring,
     ];
+
+    fn facts(self) -> Facts {
+        const REFLECT: &[Group] = &[Group::Reflect];
+        const FORWARD: &[Group] = &[Group::Forward];
+        const VETH: &[Group] = &[Group::Reflect, Group::Forward];
+        const TAP: &[Group] = &[Group::Tap];
+        const SHARED: &[Group] = &[Group::Shared];
+        const NULL: &[Group] = &[Group::Null];
+        let of = |name, groups, waits| Facts { name, groups, waits, bypass: None };
+        let around = |name, groups, program, driver| {
+            let bypass = Some((program, driver));
+            Facts { name, groups, waits: Waits::Spinning, bypass }
+        };
+        match self {
+            Self::KernelEchoBlock => of("kernel-echo-block", REFLECT, Waits::Sleeping),
+            Self::KernelEchoSpin => of("kernel-echo-spin", REFLECT, Waits::Spinning),
+            Self::KernelEchoBusyPoll => of("kernel-echo-busy-poll", REFLECT, Waits::Spinning),
+            Self::XdpTx => of("xdp-tx", REFLECT, Waits::Inline),
+            Self::PacketEchoSpin => of("packet-echo-spin", REFLECT, Waits::Spinning),
+            Self::XdpSocketEchoSpin => of("xdp-socket-echo-spin", REFLECT, Waits::Spinning),
+            Self::KernelRoute => of("kernel-route", FORWARD, Waits::Inline),
+            Self::KernelRouteRps => of("kernel-route-rps", FORWARD, Waits::Sleeping),
+            Self::KernelRouteThreaded => of("kernel-route-threaded", FORWARD, Waits::Sleeping),
+            Self::KernelBridge => of("kernel-bridge", FORWARD, Waits::Inline),
+            Self::XdpRedirect => of("xdp-redirect", FORWARD, Waits::Inline),
+            Self::TapEchoBlock => of("tap-echo-block", TAP, Waits::Sleeping),
+            Self::TapEchoSpin => of("tap-echo-spin", TAP, Waits::Spinning),
+            Self::BarewiredAfPacket => {
+                around("barewired-af-packet", VETH, Bypass::Barewired, Driver::AfPacket)
+            }
+            Self::BarewiredAfXdp => {
+                around("barewired-af-xdp", VETH, Bypass::Barewired, Driver::AfXdp)
+            }
+            Self::BarewiredTap => around("barewired-tap", TAP, Bypass::Barewired, Driver::Tap),
+            Self::BarewiredVirtio => {
+                around("barewired-virtio", SHARED, Bypass::Barewired, Driver::VirtioUser)
+            }
+            Self::TestpmdAfPacket => {
+                around("testpmd-af-packet", VETH, Bypass::Testpmd, Driver::AfPacket)
+            }
+            Self::TestpmdAfXdp => around("testpmd-af-xdp", VETH, Bypass::Testpmd, Driver::AfXdp),
+            Self::TestpmdTap => around("testpmd-tap", TAP, Bypass::Testpmd, Driver::Tap),
+            Self::TestpmdVirtio => {
+                around("testpmd-virtio", SHARED, Bypass::Testpmd, Driver::VirtioUser)
+            }
+            Self::Wire => of("wire", NULL, Waits::Inline),
+            Self::Ring => of("ring", NULL, Waits::Inline),
+        }
+    }
 
     /// As it is written in plans and reports.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::KernelEchoBlock => "kernel-echo-block",
-            Self::KernelEchoSpin => "kernel-echo-spin",
-            Self::PacketEchoSpin => "packet-echo-spin",
-            Self::KernelRoute => "kernel-route",
-            Self::KernelRouteRps => "kernel-route-rps",
-            Self::KernelRouteThreaded => "kernel-route-threaded",
-            Self::KernelBridge => "kernel-bridge",
-            Self::BarewiredAfPacket => "barewired-af-packet",
-            Self::BarewiredAfXdp => "barewired-af-xdp",
-            Self::TestpmdAfPacket => "testpmd-af-packet",
-            Self::TestpmdAfXdp => "testpmd-af-xdp",
-            Self::Wire => "wire",
-        }
-    }
-
-    /// What it is, in a few words.
-    #[must_use]
-    pub fn what(self) -> &'static str {
-        match self {
-            Self::KernelEchoBlock => {
-                "a UDP socket of the kernel, whose program sleeps until a datagram is there"
-            }
-            Self::KernelEchoSpin => "a UDP socket of the kernel, whose program asks over and over",
-            Self::PacketEchoSpin => "a packet socket that is asked over and over, without DPDK",
-            Self::KernelRoute => "the kernel's IP forwarding, inside the sender's call",
-            Self::KernelRouteRps => "the kernel's IP forwarding, handed to the measured CPU (RPS)",
-            Self::KernelRouteThreaded => {
-                "the kernel's IP forwarding, in a thread on the measured CPU (threaded NAPI)"
-            }
-            Self::KernelBridge => "the kernel's bridge, inside the sender's call",
-            Self::BarewiredAfPacket => "barewired over DPDK's net_af_packet",
-            Self::BarewiredAfXdp => "barewired over DPDK's net_af_xdp",
-            Self::TestpmdAfPacket => "dpdk-testpmd over net_af_packet",
-            Self::TestpmdAfXdp => "dpdk-testpmd over net_af_xdp",
-            Self::Wire => "a veth pair with both ends at the generator",
-        }
+        self.facts().name
     }
 
     /// Can it do the work of this group?
     #[must_use]
     pub fn fits(self, group: Group) -> bool {
-        match self {
-            Self::KernelEchoBlock | Self::KernelEchoSpin | Self::PacketEchoSpin => {
-                group == Group::Reflect
-            }
-            Self::KernelRoute
-            | Self::KernelRouteRps
-            | Self::KernelRouteThreaded
-            | Self::KernelBridge => group == Group::Forward,
-            Self::BarewiredAfPacket
-            | Self::BarewiredAfXdp
-            | Self::TestpmdAfPacket
-            | Self::TestpmdAfXdp => group != Group::Null,
-            Self::Wire => group == Group::Null,
-        }
+        self.facts().groups.contains(&group)
     }
 
     /// How it waits.
     #[must_use]
     pub fn waits(self) -> Waits {
-        match self {
-            Self::KernelEchoBlock | Self::KernelRouteRps | Self::KernelRouteThreaded => {
-                Waits::Sleeping
-            }
-            Self::KernelRoute | Self::KernelBridge | Self::Wire => Waits::Inline,
-            Self::KernelEchoSpin
-            | Self::PacketEchoSpin
-            | Self::BarewiredAfPacket
-            | Self::BarewiredAfXdp
-            | Self::TestpmdAfPacket
-            | Self::TestpmdAfXdp => Waits::Spinning,
-        }
+        self.facts().waits
     }
 
-    /// Does it go around the kernel's protocols? (On veth it still goes through its drivers.)
+    /// Program and driver of those that go around the kernel's protocols. (On veth and tap frames still go through the
+    /// kernel's drivers.)
+    #[must_use]
+    pub fn bypass(self) -> Option<(Bypass, Driver)> {
+        self.facts().bypass
+    }
+
+    /// Does it go around the kernel's protocols?
     #[must_use]
     pub fn is_bypass(self) -> bool {
-        self.driver().is_some()
+        self.bypass().is_some()
     }
 
     /// The DPDK driver, of those that have one.
     #[must_use]
     pub fn driver(self) -> Option<Driver> {
-        match self {
-            Self::BarewiredAfPacket | Self::TestpmdAfPacket => Some(Driver::AfPacket),
-            Self::BarewiredAfXdp | Self::TestpmdAfXdp => Some(Driver::AfXdp),
-            _ => None,
-        }
+        self.bypass().map(|(_, driver)| driver)
     }
 
     /// Is it barewired?
     #[must_use]
     pub fn is_barewired(self) -> bool {
-        matches!(self, Self::BarewiredAfPacket | Self::BarewiredAfXdp)
+        self.bypass().is_some_and(|(program, _)| program == Bypass::Barewired)
     }
 
     /// Is it testpmd?
     #[must_use]
     pub fn is_testpmd(self) -> bool {
-        matches!(self, Self::TestpmdAfPacket | Self::TestpmdAfXdp)
+        self.bypass().is_some_and(|(program, _)| program == Bypass::Testpmd)
     }
 }
 
 impl Driver {
-    /// The virtual device on an interface, as DPDK wants it.
+    /// The virtual device on an interface, as DPDK wants it; of `net_virtio_user`, behind a vhost-user socket.
     #[must_use]
-    pub fn device(self, number: usize, interface: &str) -> String {
+    pub fn device(self, number: usize, place: &str) -> String {
         match self {
-            Self::AfPacket => format!("net_af_packet{number},iface={interface}"),
-            Self::AfXdp => format!("net_af_xdp{number},iface={interface}"),
+            Self::AfPacket => format!("net_af_packet{number},iface={place}"),
+            Self::AfXdp => format!("net_af_xdp{number},iface={place}"),
+            Self::Tap => format!("net_tap{number},iface={place}"),
+            Self::VirtioUser => {
+                format!("net_virtio_user{number},path={place},queues=1,queue_size=1024")
+            }
         }
     }
 }
 
 impl Group {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Reflect, Self::Forward, Self::Tap, Self::Shared, Self::Null];
+
     /// As it is written in plans and reports.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Reflect => "reflect",
             Self::Forward => "forward",
+            Self::Tap => "tap",
+            Self::Shared => "shared",
             Self::Null => "null",
         }
-    }
-
-    /// What its paths do, and on which wire: a sentence.
-    #[must_use]
-    pub fn what(self) -> &'static str {
-        match self {
-            Self::Reflect => {
-                "Every path sends each UDP datagram back to where it came from, over one veth pair."
-            }
-            Self::Forward => "Every path passes each frame on, from one veth pair to another.",
-            Self::Null => {
-                "No path at all: what the generator and its wire take by themselves. It is never subtracted."
-            }
-        }
-    }
-}
-
-impl fmt::Display for Waits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Sleeping => "sleeps",
-            Self::Spinning => "spins",
-            Self::Inline => "inline",
-        })
     }
 }
 
@@ -265,7 +300,7 @@ mod tests {
             assert_eq!(serde_json::to_value(arm).unwrap(), arm.name());
             assert_eq!(arm.is_bypass(), arm.is_barewired() || arm.is_testpmd());
         }
-        for group in [Group::Reflect, Group::Forward, Group::Null] {
+        for group in Group::ALL {
             assert_eq!(serde_json::to_value(group).unwrap(), group.name());
             assert!(Arm::ALL.iter().any(|arm| arm.fits(group)));
         }

@@ -5,11 +5,20 @@
 use std::{
     io::{self, Write as _},
     net::{SocketAddrV4, UdpSocket},
+    time::Duration,
 };
 
 use clap::{Args, ValueEnum};
 use config::CpuId;
-use linux::packet::PacketSocket;
+use linux::{
+    bpf::{self, Hook, Instruction, Map, Program},
+    packet::PacketSocket,
+    socket::set_busy_poll,
+    tap::{Reading, Tap},
+    xdp_socket::XdpSocket,
+};
+
+use super::xdp;
 
 /// `barewire-bench echo`
 #[derive(Debug, Clone, Args)]
@@ -26,6 +35,9 @@ pub struct EchoArgs {
     /// The interface, for frames
     #[arg(long, default_value = "dut0")]
     pub interface: String,
+    /// The interface that frames are passed on to
+    #[arg(long, default_value = "dut1")]
+    pub to: String,
 }
 
 /// How it waits, and for what.
@@ -35,12 +47,45 @@ pub enum How {
     Block,
     /// A UDP socket; it asks without end.
     Spin,
+    /// A UDP socket; it looks into the device's queue itself for a while, then sleeps.
+    BusyPoll,
     /// A packet socket; it asks without end.
     Packet,
+    /// An AF_XDP socket; it asks without end.
+    XdpSocket,
+    /// An XDP program sends frames back; this program only holds it.
+    XdpTx,
+    /// An XDP program passes frames on; this program only holds it.
+    XdpRedirect,
+    /// Behind a tap interface; it sleeps until something is there.
+    TapBlock,
+    /// Behind a tap interface; it asks without end.
+    TapSpin,
+}
+
+impl How {
+    /// As it is written on the command line.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Block => "block",
+            Self::Spin => "spin",
+            Self::BusyPoll => "busy-poll",
+            Self::Packet => "packet",
+            Self::XdpSocket => "xdp-socket",
+            Self::XdpTx => "xdp-tx",
+            Self::XdpRedirect => "xdp-redirect",
+            Self::TapBlock => "tap-block",
+            Self::TapSpin => "tap-spin",
+        }
+    }
 }
 
 /// The longest frame.
 const LONGEST: usize = 16 * 1024;
+
+/// How long a busy poll looks before it sleeps.
+const BUSY: Duration = Duration::from_micros(50);
 
 /// Echoes until it is killed. Prints `ready` when it does.
 ///
@@ -48,20 +93,73 @@ const LONGEST: usize = 16 * 1024;
 /// What the kernel says.
 pub fn run(args: &EchoArgs) -> io::Result<()> {
     linux::thread::pin(args.cpu).map_err(io::Error::other)?;
+    let interface = args.interface.as_str();
     match args.how {
-        How::Block | How::Spin => {
+        How::Block | How::Spin | How::BusyPoll => {
             let socket = UdpSocket::bind(args.at)?;
             rustix::net::sockopt::set_socket_recv_buffer_size_force(&socket, 8 << 20)?;
             rustix::net::sockopt::set_socket_send_buffer_size_force(&socket, 8 << 20)?;
+            if args.how == How::BusyPoll {
+                set_busy_poll(&socket, BUSY)?;
+            }
             socket.set_nonblocking(args.how == How::Spin)?;
             ready()?;
             datagrams(&socket)
         }
         How::Packet => {
-            let socket = PacketSocket::open(&args.interface, 16 << 20)?;
+            let socket = PacketSocket::open(interface, 16 << 20)?;
             ready()?;
-            frames(&socket)
+            let mut buffer = vec![0; LONGEST];
+            loop {
+                let Some(length) = socket.receive(&mut buffer)? else { continue };
+                let frame = &mut buffer[..length.min(LONGEST)];
+                if swap(frame) {
+                    socket.send(frame)?;
+                }
+            }
         }
+        How::XdpSocket => {
+            let mut socket = XdpSocket::open(bpf::interface(interface)?, 0)?;
+            let map = Map::of_sockets(1).map_err(io::Error::other)?;
+            map.set(0, &socket).map_err(io::Error::other)?;
+            let _attached = attach(&xdp::to_socket(&map), interface)?;
+            ready()?;
+            loop {
+                socket.turn(swap)?;
+            }
+        }
+        How::XdpTx => hold(&xdp::send_back(), interface),
+        How::XdpRedirect => hold(&xdp::pass_on(bpf::interface(&args.to)?), interface),
+        How::TapBlock | How::TapSpin => {
+            let reading = if args.how == How::TapSpin { Reading::Asks } else { Reading::Sleeps };
+            let mut tap = Tap::open(interface, reading)?;
+            // Reading and writing fail until it is up.
+            super::link::quiet(interface).map_err(io::Error::other)?;
+            ready()?;
+            let mut buffer = vec![0; LONGEST];
+            loop {
+                let Some(length) = tap.receive(&mut buffer)? else { continue };
+                let frame = &mut buffer[..length];
+                if swap(frame) {
+                    tap.send(frame)?;
+                }
+            }
+        }
+    }
+}
+
+fn attach(program: &[Instruction], interface: &str) -> io::Result<bpf::Attached> {
+    let interface = bpf::interface(interface)?;
+    let program = Program::load(program).map_err(io::Error::other)?;
+    program.attach(interface, Hook::Driver).map_err(io::Error::other)
+}
+
+/// Keeps a program at its place until this one is killed.
+fn hold(program: &[Instruction], interface: &str) -> io::Result<()> {
+    let _attached = attach(program, interface)?;
+    ready()?;
+    loop {
+        std::thread::park();
     }
 }
 
@@ -85,17 +183,6 @@ fn datagrams(socket: &UdpSocket) -> io::Result<()> {
 
 fn is_nothing(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
-}
-
-fn frames(socket: &PacketSocket) -> io::Result<()> {
-    let mut buffer = vec![0; LONGEST];
-    loop {
-        let Some(length) = socket.receive(&mut buffer)? else { continue };
-        let frame = &mut buffer[..length.min(LONGEST)];
-        if swap(frame) {
-            socket.send(frame)?;
-        }
-    }
 }
 
 /// Source for destination: Ethernet, IPv4 and UDP. `false` for everything that is not UDP over IPv4 without options.

@@ -8,10 +8,10 @@ use super::{
     arm::Group,
     plan::{GroupPlan, Member, Plan},
     result::{End, LeftOut},
-    start::{Lab, Running, StartError, Started},
+    start::{Lab, Running, StartError, Started, Wanted},
     trial::{self, Cell, Invalid, Place, Trial},
 };
-use crate::{interrupt::Interrupted, probe::clock::Counter, say};
+use crate::{interrupt::Interrupted, probe::clock::Counter, say, wire::Generator};
 
 /// An invalid trial is made again so often.
 const AGAIN: usize = 2;
@@ -52,9 +52,10 @@ impl From<Interrupted> for Stop {
 
 /// Runs a plan.
 #[must_use]
-pub fn run(lab: &Lab, plan: &Plan, seed: u64) -> (Made, End) {
+pub fn run(lab: &Lab, generator: Option<Generator<'_>>, plan: &Plan, seed: u64) -> (Made, End) {
     let mut experiment = Experiment {
         lab,
+        generator,
         plan,
         random: fastrand::Rng::with_seed(seed),
         begun: Instant::now(),
@@ -83,6 +84,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 struct Experiment<'a> {
     lab: &'a Lab,
+    generator: Option<Generator<'a>>,
     plan: &'a Plan,
     random: fastrand::Rng,
     begun: Instant,
@@ -149,7 +151,8 @@ impl Experiment<'_> {
         member: Member,
         clock: &mut Counter,
     ) -> Result<(), Stop> {
-        let mut running = match Running::start(self.lab, group.kind, member, block) {
+        let wanted = Wanted { group: group.kind, member, block, workers: 1 };
+        let mut running = match Running::start(self.lab, self.generator, wanted) {
             Ok(running) => running,
             Err(error) => {
                 self.done += group.cells();

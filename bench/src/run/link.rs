@@ -13,12 +13,18 @@ use crate::probe::frame::Route;
 /// How a path is cabled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cabling {
-    /// One pair: frames come back where they left.
+    /// One veth pair: frames come back where they left.
     One,
     /// Two: frames leave through the first and come back through the second.
     Two,
     /// One pair with both ends at us.
     Loop,
+    /// A tap interface, which the path's program makes.
+    Tap,
+    /// Memory that both programs map.
+    Shared,
+    /// A ring of DPDK's, with both ends at us.
+    Ring,
 }
 
 /// Offloads that a real wire would not have done, or that would join frames.
@@ -43,16 +49,21 @@ pub const SECOND_ADDRESS: &str = "198.19.0.2";
 /// What lies behind the second, at us.
 pub const BEHIND_ADDRESS: &str = "198.19.0.1";
 
+/// The tap interface, which is in our namespace: its other side is a program.
+pub const TAP: &str = "tap0";
+
 /// The UDP port of probes: echo (RFC 862).
 pub const PORT: u16 = 7;
 
 impl Cabling {
-    /// Our interfaces: where frames leave, and where they come back.
+    /// Our interfaces: where frames leave, and where they come back. None where the kernel has no part in it.
     #[must_use]
-    pub fn ours(self) -> (&'static str, &'static str) {
+    pub fn ours(self) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::One => ("gen0", "gen0"),
-            Self::Two | Self::Loop => ("gen0", "gen1"),
+            Self::One => Some(("gen0", "gen0")),
+            Self::Two | Self::Loop => Some(("gen0", "gen1")),
+            Self::Tap => Some((TAP, TAP)),
+            Self::Shared | Self::Ring => None,
         }
     }
 
@@ -62,18 +73,28 @@ impl Cabling {
         match self {
             Self::One => &["dut0"],
             Self::Two => &["dut0", "dut1"],
-            Self::Loop => &[],
+            Self::Tap => &[TAP],
+            Self::Loop | Self::Shared | Self::Ring => &[],
         }
+    }
+
+    /// Has the path a network namespace of its own?
+    #[must_use]
+    pub fn is_apart(self) -> bool {
+        matches!(self, Self::One | Self::Two)
     }
 }
 
-/// How the paths of a group are cabled.
+/// How a path is cabled.
 #[must_use]
-pub fn cabling(group: Group) -> Cabling {
-    match group {
-        Group::Reflect => Cabling::One,
-        Group::Forward => Cabling::Two,
-        Group::Null => Cabling::Loop,
+pub fn cabling(group: Group, arm: Arm) -> Cabling {
+    match (group, arm) {
+        (Group::Reflect, _) => Cabling::One,
+        (Group::Forward, _) => Cabling::Two,
+        (Group::Tap, _) => Cabling::Tap,
+        (Group::Shared, _) => Cabling::Shared,
+        (Group::Null, Arm::Ring) => Cabling::Ring,
+        (Group::Null, _) => Cabling::Loop,
     }
 }
 
@@ -81,7 +102,7 @@ pub fn cabling(group: Group) -> Cabling {
 #[must_use]
 pub fn destination(arm: Arm, group: Group) -> (&'static str, &'static str) {
     match (group, arm) {
-        (Group::Reflect | Group::Null, _) => (FIRST, FIRST_ADDRESS),
+        (Group::Reflect | Group::Tap | Group::Shared | Group::Null, _) => (FIRST, FIRST_ADDRESS),
         // A bridge passes on what is for somebody behind it.
         (Group::Forward, Arm::KernelBridge) => (BEHIND, BEHIND_ADDRESS),
         (Group::Forward, _) => (FIRST, BEHIND_ADDRESS),
@@ -102,7 +123,9 @@ impl Cables {
     pub fn lay(cabling: Cabling, path: Option<&Namespace>) -> Result<Self, OwnError> {
         let cables = Self { cabling };
         match (cabling, path) {
-            (Cabling::Loop, _) | (_, None) => {
+            // Whoever is at the other side makes them.
+            (Cabling::Tap | Cabling::Shared | Cabling::Ring, _) => {}
+            (Cabling::Loop, _) | (Cabling::One | Cabling::Two, None) => {
                 command(&words("ip link add gen0 type veth peer name gen1"))?;
                 for ours in ["gen0", "gen1"] {
                     quiet(ours)?;
@@ -128,7 +151,11 @@ impl Cables {
 impl Drop for Cables {
     fn drop(&mut self) {
         // With its other end. What is not there any more needs no taking away.
-        let (out, back) = self.cabling.ours();
+        let (Cabling::One | Cabling::Two | Cabling::Loop, Some((out, back))) =
+            (self.cabling, self.cabling.ours())
+        else {
+            return;
+        };
         for ours in if out == back { vec![out] } else { vec![out, back] } {
             let _gone = command(&["ip", "link", "delete", ours]);
         }
@@ -136,7 +163,7 @@ impl Drop for Cables {
 }
 
 /// Sets an interface of ours up so that nobody says anything there but us.
-fn quiet(interface: &str) -> Result<(), OwnError> {
+pub(super) fn quiet(interface: &str) -> Result<(), OwnError> {
     command(&["sh", "-c", &quietly(interface)]).map(drop)
 }
 

@@ -14,11 +14,14 @@ pub mod counters;
 pub mod echo;
 pub mod experiment;
 pub mod files;
+pub mod kernel;
 pub mod link;
 pub mod own;
 pub mod start;
 pub mod summary;
 pub mod trial;
+pub mod work;
+pub mod xdp;
 
 use std::{
     io::{self, Write as _},
@@ -28,10 +31,11 @@ use std::{
 
 pub use bench_result::{arm, plan, run as result};
 use config::CpuSet;
+use dpdk::{Eal, EalError};
 use linux::Root;
 
 use self::{
-    arm::Arm,
+    arm::{Arm, Driver},
     own::OwnError,
     plan::{Plan, PlanError},
     result::{End, LeftOut, RunResult, SCHEMA},
@@ -45,6 +49,7 @@ use crate::{
     peer::{barewired, case::Cpus, testpmd},
     qualify::{self, Class},
     say,
+    wire::{DpdkWireError, Generator},
 };
 
 /// Above this share of invalid trials the machine is not fit to measure on.
@@ -62,6 +67,12 @@ pub enum RunError {
     /// No place of our own.
     #[error(transparent)]
     Own(#[from] OwnError),
+    /// DPDK did not start.
+    #[error("DPDK does not start in this process")]
+    Dpdk(#[from] EalError),
+    /// It has no buffers.
+    #[error(transparent)]
+    Wire(#[from] DpdkWireError),
     /// The host could not be looked at.
     #[error("the host could not be qualified")]
     Qualify(#[from] noise::MeasureError),
@@ -81,7 +92,9 @@ impl RunError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Plan(_) | Self::Usage(_) => Exit::Usage,
-            Self::Own(_) | Self::Qualify(_) | Self::Io { .. } => Exit::Failure,
+            Self::Own(_) | Self::Dpdk(_) | Self::Wire(_) | Self::Qualify(_) | Self::Io { .. } => {
+                Exit::Failure
+            }
         }
     }
 }
@@ -148,7 +161,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
     let lab = Lab { root, interrupt, cpus, allowed, dir, barewired, testpmd };
     let start = Instant::now();
-    let (made, end) = experiment::run(&lab, &plan, seed);
+    let eal = match plan.needs(takes_dpdk) {
+        true => Some(start_dpdk(cpus)?),
+        false => None,
+    };
+    let generator = eal.as_ref().map(Generator::new).transpose()?;
+    let (made, end) = experiment::run(&lab, generator, &plan, seed);
 
     let groups =
         plan.groups.iter().map(|group| conclude::group(&plan, group, &made.trials, seed)).collect();
@@ -173,6 +191,30 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     files::write(&result, now, &out).map_err(io("cannot write the result"))?;
     print(args, &result, &out)?;
     Ok(verdict_on_the_run(&result))
+}
+
+/// Is the generator DPDK's, with this path?
+fn takes_dpdk(arm: Arm) -> bool {
+    arm == Arm::Ring || arm.driver() == Some(Driver::VirtioUser)
+}
+
+/// DPDK in this process, on ordinary pages: nothing of it can be left behind.
+fn start_dpdk(cpus: Cpus) -> Result<Eal, RunError> {
+    let prefix = format!("--file-prefix=bwgen-{}", std::process::id());
+    let lcores = format!("0@{}", cpus.other);
+    let words = [
+        "--lcores",
+        &lcores,
+        "--no-pci",
+        "--no-huge",
+        "--no-shconf",
+        "--no-telemetry",
+        "-m",
+        "64",
+        "--log-level=error",
+        &prefix,
+    ];
+    Ok(Eal::init(words.map(str::to_owned))?)
 }
 
 /// The last CPU is measured, the first does the rest, unless told otherwise.

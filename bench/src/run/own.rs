@@ -102,6 +102,8 @@ pub fn enter(root: &Root, used: &[&Path]) -> Result<PathBuf, OwnError> {
     // The one that is there shows the interfaces of the namespace it was mounted in.
     mount("barewire-bench", "/sys", "sysfs", MountFlags::empty(), None)
         .map_err(failed("sysfs", Path::new("/sys")))?;
+    // DPDK makes a directory for each process and leaves it; here it is among what vanishes.
+    linux::namespace::set_variable(root, "RUNTIME_DIRECTORY", at)?;
     command(&["ip", "link", "set", "lo", "up"])?;
     Ok(at.to_owned())
 }

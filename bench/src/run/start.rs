@@ -7,30 +7,29 @@ use std::{
 };
 
 pub use bench_result::trial::Started;
-use config::CpuSet;
-use linux::Root;
+use config::{CpuId, CpuSet};
+use linux::{
+    Root,
+    bpf::{Attached, BpfError},
+};
 
 use super::{
-    arm::{Arm, Driver, Group},
-    configuration::{SETTINGS, configuration},
-    link::{self, BEHIND, BEHIND_ADDRESS, Cables, FIRST_ADDRESS, GENERATOR, SECOND_ADDRESS},
+    arm::Group,
+    kernel::prepare,
+    link::{self, Cables, Cabling},
     own::{Namespace, OwnError},
     plan::Member,
+    work::{Place, Work, vhost_socket},
 };
 use crate::{
     interrupt::Interrupt,
-    peer::{
-        barewired::{self, Barewired},
-        case::Cpus,
-        testpmd::{self, Testpmd},
-    },
+    peer::case::Cpus,
     probe::{
-        Wire as _,
         frame::{self, FrameError, Template},
         payload::Probe,
     },
-    program::{CommandLine, Deadline, Program, ProgramError},
-    wire::PacketWire,
+    program::{Deadline, ProgramError},
+    wire::{DpdkWire, DpdkWireError, Generator, PacketWire, Way},
 };
 
 /// How long a path may take until a probe comes back.
@@ -60,6 +59,16 @@ pub struct Lab {
     pub testpmd: Option<PathBuf>,
 }
 
+impl Lab {
+    /// The CPUs of so many workers: the measured one first, then others than the generator's.
+    #[must_use]
+    pub fn workers(&self, count: usize) -> Vec<CpuId> {
+        let Cpus { measured, other } = self.cpus;
+        let more = self.allowed.iter().filter(|cpu| *cpu != measured && *cpu != other);
+        std::iter::once(measured).chain(more).take(count).collect()
+    }
+}
+
 /// Why a path does not run.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -75,6 +84,15 @@ pub enum StartError {
     /// Its files.
     #[error("cannot make a directory for its files")]
     Directory(#[source] io::Error),
+    /// Our end of the shared memory.
+    #[error(transparent)]
+    Dpdk(#[from] DpdkWireError),
+    /// Our XDP program.
+    #[error(transparent)]
+    Xdp(#[from] BpfError),
+    /// DPDK did not start in this process.
+    #[error("it takes DPDK in this process, which did not start")]
+    NoGenerator,
     /// No frames could be made for it.
     #[error(transparent)]
     Frame(#[from] FrameError),
@@ -100,63 +118,71 @@ impl StartError {
 
 /// A path that runs. Dropping it takes everything away: program, cables, namespace, files, in this order.
 #[derive(Debug)]
-pub struct Running {
+pub struct Running<'eal> {
     /// Our end.
-    pub wire: PacketWire,
+    pub wire: Way<'eal>,
     /// How it was started.
     pub started: Started,
-    program: Work,
+    /// What does the work.
+    pub work: Work,
+    _held: Option<Attached>,
     _cables: Cables,
     namespace: Option<Namespace>,
     _dir: tempfile::TempDir,
 }
 
-/// What does the work.
-#[derive(Debug)]
-enum Work {
-    /// The kernel, or nothing at all.
-    None,
-    /// Our own echo.
-    Echo(Program),
-    /// barewired.
-    Barewired(Box<Barewired>),
-    /// testpmd.
-    Testpmd(Testpmd),
+/// Which path to start.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted {
+    /// Its work.
+    pub group: Group,
+    /// Which one.
+    pub member: Member,
+    /// In which block.
+    pub block: usize,
+    /// Workers of barewired.
+    pub workers: usize,
 }
 
-impl Running {
+impl<'eal> Running<'eal> {
     /// Starts a path and waits until a probe comes back.
     ///
     /// # Errors
     /// [`StartError`]; nothing of it is left then.
     pub fn start(
         lab: &Lab,
-        group: Group,
-        member: Member,
-        block: usize,
+        generator: Option<Generator<'eal>>,
+        wanted: Wanted,
     ) -> Result<Self, StartError> {
         let begun = Instant::now();
+        let Wanted { group, member, block, workers } = wanted;
         let dir = tempfile::tempdir_in(&lab.dir).map_err(StartError::Directory)?;
-        let cabling = link::cabling(group);
-        let namespace = match cabling.theirs() {
-            [] => None,
-            _ => Some(Namespace::new(dir.path(), &lab.allowed, &lab.interrupt)?),
+        let cabling = link::cabling(group, member.arm);
+        let namespace = match cabling.is_apart() {
+            false => None,
+            true => Some(Namespace::new(dir.path(), &lab.allowed, &lab.interrupt)?),
         };
         let cables = Cables::lay(cabling, namespace.as_ref())?;
+        let shared = shared(cabling, generator, dir.path())?;
         let mut started =
             Started { group, member, block, command: None, configuration: None, ready_ms: 0.0 };
-        let program = match &namespace {
-            None => Work::None,
-            Some(inside) => {
-                prepare(lab, inside, member.arm)?;
-                let program = run(lab, inside, group, member, dir.path(), &mut started)?;
-                up(inside, group)?;
-                program
-            }
+        let held = match &namespace {
+            Some(inside) => prepare(lab, inside, member.arm)?,
+            None => None,
         };
-        let (out, back) = cabling.ours();
-        let wire = PacketWire::open(out, back).map_err(StartError::Wire)?;
-        let mut running = Self { wire, started, program, _cables: cables, namespace, _dir: dir };
+        let place =
+            Place { lab, inside: namespace.as_ref(), group, member, workers, dir: dir.path() };
+        let work = place.start(&mut started)?;
+        up(namespace.as_ref(), cabling)?;
+        let wire = match (shared, cabling.ours()) {
+            (Some(wire), _) => Way::Dpdk(Box::new(wire)),
+            (None, Some((out, back))) => {
+                Way::Packet(PacketWire::open(out, back).map_err(StartError::Wire)?)
+            }
+            (None, None) => return Err(StartError::NoGenerator),
+        };
+        let mut running =
+            Self { wire, started, work, _held: held, _cables: cables, namespace, _dir: dir };
         running.wait_until_ready(lab, group, member)?;
         running.started.ready_ms = begun.elapsed().as_secs_f64() * 1e3;
         Ok(running)
@@ -166,23 +192,6 @@ impl Running {
     #[must_use]
     pub fn inside(&self) -> Option<u32> {
         self.namespace.as_ref().map(Namespace::pid)
-    }
-
-    /// Does it tell of gaps of its loops?
-    #[must_use]
-    pub fn tells_stalls(&self) -> bool {
-        matches!(self.program, Work::Barewired(_))
-    }
-
-    /// Gaps of its loops, of those that tell, after those that an earlier answer ended with.
-    ///
-    /// # Errors
-    /// When it does not answer.
-    pub fn stalls(&self, after: Option<&[u64]>) -> Result<Option<api::Stalls>, ProgramError> {
-        match &self.program {
-            Work::Barewired(barewired) => barewired.stalls(after).map(Some),
-            Work::None | Work::Echo(_) | Work::Testpmd(_) => Ok(None),
-        }
     }
 
     fn wait_until_ready(
@@ -199,17 +208,20 @@ impl Running {
             lab.interrupt.check().map_err(ProgramError::from)?;
             let probe = Probe { run: 0, sequence, intended: 0, late: 0 };
             sequence += 1;
-            self.wire.send(template.fill(&probe)).map_err(StartError::Wire)?;
-            let answer = Deadline::after(ANSWER);
-            let mut is_back = false;
-            while !is_back && !answer.has_passed() {
-                self.wire
-                    .receive(&mut |frame| is_back |= frame::probe(frame).is_ok())
-                    .map_err(StartError::Wire)?;
-            }
-            returned += u32::from(is_back);
-            if is_back {
-                return self.settle(sequence - returned);
+            let frame = template.fill(&probe);
+            let is_back = self.wire.with(|wire| {
+                let sent = wire.send(frame)?;
+                let answer = Deadline::after(ANSWER);
+                let mut is_back = false;
+                while !is_back && !answer.has_passed() {
+                    wire.receive(&mut |frame| is_back |= frame::probe(frame).is_ok())?;
+                }
+                // What did not leave is not missed.
+                returned += u32::from(is_back || !sent);
+                Ok::<_, io::Error>(is_back)
+            });
+            if is_back.map_err(StartError::Wire)? {
+                return self.settle(sequence.saturating_sub(returned));
             }
         }
         Err(StartError::Silent { name: member.to_string() })
@@ -218,14 +230,15 @@ impl Running {
     /// Waits for the probes before, which were only slow, so that they do not come in the middle of a trial.
     fn settle(&mut self, mut missing: u32) -> Result<(), StartError> {
         let deadline = Deadline::after(SETTLE);
-        while missing > 0 && !deadline.has_passed() {
-            self.wire
-                .receive(&mut |frame| {
+        let settled = self.wire.with(|wire| {
+            while missing > 0 && !deadline.has_passed() {
+                wire.receive(&mut |frame| {
                     missing = missing.saturating_sub(u32::from(frame::probe(frame).is_ok()));
-                })
-                .map_err(StartError::Wire)?;
-        }
-        Ok(())
+                })?;
+            }
+            Ok::<_, io::Error>(())
+        });
+        settled.map_err(StartError::Wire)
     }
 
     /// Ends it; answers whether it says that every frame is accounted for, if it says anything.
@@ -233,234 +246,32 @@ impl Running {
     /// # Errors
     /// When its program does not end.
     pub fn stop(self, interrupt: &Interrupt) -> Result<Option<bool>, StartError> {
-        Ok(match self.program {
-            Work::None => None,
-            Work::Echo(mut program) => {
-                if program.has_ended() {
-                    return Err(program.ended("echoing").into());
-                }
-                None
-            }
-            Work::Barewired(barewired) => {
-                // Its exit code also speaks of buffers, and net_af_xdp keeps those of its rings.
-                let balanced = barewired.read()?.balanced;
-                barewired.stop(interrupt)?;
-                balanced
-            }
-            Work::Testpmd(testpmd) => {
-                let totals = testpmd.stop(interrupt)?;
-                Some(totals.received == totals.sent + totals.dropped)
-            }
-        })
+        Ok(self.work.stop(interrupt)?)
     }
 }
 
-/// Addresses, and what the kernel does by itself.
-fn prepare(lab: &Lab, inside: &Namespace, arm: Arm) -> Result<(), OwnError> {
-    let ip = |line: &str| {
-        let words: Vec<&str> = line.split(' ').collect();
-        inside.command(&words).map(drop)
+/// The wire that is there before the path's program, which connects to it.
+fn shared<'eal>(
+    cabling: Cabling,
+    generator: Option<Generator<'eal>>,
+    dir: &Path,
+) -> Result<Option<DpdkWire<'eal>>, StartError> {
+    let (device, arguments) = match cabling {
+        Cabling::Shared => ("net_vhost0", format!("iface={},queues=1", vhost_socket(dir))),
+        Cabling::Ring => ("net_ring0", String::new()),
+        Cabling::One | Cabling::Two | Cabling::Loop | Cabling::Tap => return Ok(None),
     };
-    match arm {
-        Arm::KernelEchoBlock | Arm::KernelEchoSpin => {
-            ip(&format!("ip addr add {FIRST_ADDRESS}/24 dev dut0"))?;
-            ip(&format!(
-                "ip neigh replace {} lladdr {GENERATOR} dev dut0 nud permanent",
-                link::OUR_ADDRESS
-            ))?;
+    let generator = generator.ok_or(StartError::NoGenerator)?;
+    Ok(Some(DpdkWire::plug(generator, device, &arguments)?))
+}
+
+/// A program may have set its interfaces down and up again, or down; or have made them just now.
+fn up(inside: Option<&Namespace>, cabling: Cabling) -> Result<(), OwnError> {
+    for interface in cabling.theirs() {
+        match inside {
+            Some(inside) => drop(inside.command(&["ip", "link", "set", interface, "up"])?),
+            None => link::quiet(interface)?,
         }
-        Arm::KernelRoute | Arm::KernelRouteRps | Arm::KernelRouteThreaded => {
-            ip(&format!("ip addr add {FIRST_ADDRESS}/24 dev dut0"))?;
-            ip(&format!("ip addr add {SECOND_ADDRESS}/24 dev dut1"))?;
-            ip(&format!(
-                "ip neigh replace {BEHIND_ADDRESS} lladdr {BEHIND} dev dut1 nud permanent"
-            ))?;
-            inside.set("ipv4/ip_forward", "1")?;
-            if arm == Arm::KernelRouteRps {
-                let mask = mask(lab.cpus.measured.get());
-                inside.set_interface("dut0/queues/rx-0/rps_cpus", &mask)?;
-            }
-            if arm == Arm::KernelRouteThreaded {
-                threaded(lab, inside)?;
-            }
-        }
-        Arm::KernelBridge => {
-            ip("ip link add br0 type bridge stp_state 0 forward_delay 0")?;
-            for port in ["dut0", "dut1"] {
-                ip(&format!("ip link set {port} master br0"))?;
-                ip(&format!("ip link set {port} type bridge_slave learning off"))?;
-            }
-            ip(&format!("bridge fdb add {BEHIND} dev dut1 master static"))?;
-            ip("ip link set br0 arp off up")?;
-        }
-        Arm::PacketEchoSpin
-        | Arm::BarewiredAfPacket
-        | Arm::BarewiredAfXdp
-        | Arm::TestpmdAfPacket
-        | Arm::TestpmdAfXdp
-        | Arm::Wire => {}
     }
     Ok(())
-}
-
-/// A program may have set its interfaces down and up again, or down.
-fn up(inside: &Namespace, group: Group) -> Result<(), OwnError> {
-    for interface in link::cabling(group).theirs() {
-        inside.command(&["ip", "link", "set", interface, "up"])?;
-    }
-    Ok(())
-}
-
-/// A set of one CPU as the kernel reads it: words of 32 bits in base 16, the highest first.
-fn mask(cpu: u32) -> String {
-    let zeros = ",00000000".repeat(cpu as usize / 32);
-    format!("{:x}{zeros}", 1_u32 << (cpu % 32))
-}
-
-/// Lets a kernel thread on the measured CPU do the work of `dut0`. On veth that takes GRO, which gives it a NAPI context
-/// (`drivers/net/veth.c`, `veth_set_features`); our datagrams are not joined by it.
-fn threaded(lab: &Lab, inside: &Namespace) -> Result<(), OwnError> {
-    let before = napi_threads(&lab.root);
-    inside.command(&["ethtool", "-K", "dut0", "gro", "on"])?;
-    inside.set_interface("dut0/threaded", "1")?;
-    for thread in napi_threads(&lab.root).iter().filter(|thread| !before.contains(thread)) {
-        let (cpu, thread) = (lab.cpus.measured.to_string(), thread.to_string());
-        super::own::command(&["taskset", "-p", "-c", &cpu, &thread])?;
-    }
-    Ok(())
-}
-
-fn napi_threads(root: &Root) -> Vec<u32> {
-    let names = root.names("proc").unwrap_or_default();
-    let processes = names.iter().filter_map(|name| name.parse().ok());
-    let is_one = |process: &u32| {
-        root.text(&format!("proc/{process}/comm")).is_ok_and(|name| name.starts_with("napi/dut0-"))
-    };
-    processes.filter(is_one).collect()
-}
-
-/// Starts the program of a path, of those that have one.
-fn run(
-    lab: &Lab,
-    inside: &Namespace,
-    group: Group,
-    member: Member,
-    dir: &Path,
-    started: &mut Started,
-) -> Result<Work, StartError> {
-    let name = member.to_string();
-    let arm = member.arm;
-    let how = match arm {
-        Arm::KernelEchoBlock => "block",
-        Arm::KernelEchoSpin => "spin",
-        Arm::PacketEchoSpin => "packet",
-        Arm::KernelRoute
-        | Arm::KernelRouteRps
-        | Arm::KernelRouteThreaded
-        | Arm::KernelBridge
-        | Arm::Wire => return Ok(Work::None),
-        Arm::BarewiredAfPacket => {
-            return start_barewired(lab, inside, group, Driver::AfPacket, &name, dir, started);
-        }
-        Arm::BarewiredAfXdp => {
-            return start_barewired(lab, inside, group, Driver::AfXdp, &name, dir, started);
-        }
-        Arm::TestpmdAfPacket => {
-            return start_testpmd(lab, inside, group, Driver::AfPacket, &name, dir, started);
-        }
-        Arm::TestpmdAfXdp => {
-            return start_testpmd(lab, inside, group, Driver::AfXdp, &name, dir, started);
-        }
-    };
-    let own = std::env::current_exe().map_err(|source| ProgramError::Start {
-        name: name.clone(),
-        file: "barewire-bench".into(),
-        source,
-    })?;
-    let cpu = lab.cpus.measured.to_string();
-    let line = CommandLine::new(&own).args(["echo", "--how", how, "--cpu", &cpu]);
-    started.command = Some(line.shown());
-    let mut program = Program::start(&name, &inside.inside(line), dir, &lab.allowed)?;
-    let deadline = Deadline::after(READY);
-    while program.hear("getting ready", &deadline, &lab.interrupt)? != "ready" {}
-    Ok(Work::Echo(program))
-}
-
-fn missing(name: &str, file: &str) -> ProgramError {
-    let source = io::ErrorKind::NotFound.into();
-    ProgramError::Start { name: name.to_owned(), file: file.into(), source }
-}
-
-/// DPDK makes a directory for each process and leaves it; here it is among what vanishes.
-fn keeping_to(dir: &Path, mut line: CommandLine) -> CommandLine {
-    line.environment.push(("RUNTIME_DIRECTORY".to_owned(), dir.as_os_str().to_owned()));
-    line
-}
-
-fn start_barewired(
-    lab: &Lab,
-    inside: &Namespace,
-    group: Group,
-    driver: Driver,
-    name: &str,
-    dir: &Path,
-    started: &mut Started,
-) -> Result<Work, StartError> {
-    let file = lab.barewired.as_deref().ok_or_else(|| missing(name, "barewired"))?;
-    let socket = dir.join("control.sock");
-    let text = configuration(group, driver, lab.cpus, &socket);
-    let (allowed, interrupt) = (&lab.allowed, &lab.interrupt);
-    let running =
-        Barewired::start_as(name, file, &text, &socket, dir, allowed, interrupt, |line| {
-            inside.inside(keeping_to(dir, line))
-        })?;
-    started.command = Some(barewired::command(file, Path::new("barewired.toml")).shown());
-    started.configuration = Some(text);
-    Ok(Work::Barewired(Box::new(running)))
-}
-
-fn start_testpmd(
-    lab: &Lab,
-    inside: &Namespace,
-    group: Group,
-    driver: Driver,
-    name: &str,
-    dir: &Path,
-    started: &mut Started,
-) -> Result<Work, StartError> {
-    let interfaces = link::cabling(group).theirs();
-    let setup = testpmd::Setup {
-        file: lab.testpmd.as_deref().ok_or_else(|| missing(name, "dpdk-testpmd"))?,
-        prefix: format!("bwrun-{}", std::process::id()),
-        main: lab.cpus.other,
-        worker: lab.cpus.measured,
-        settings: &SETTINGS,
-        is_matched: true,
-        devices: interfaces
-            .iter()
-            .enumerate()
-            .map(|(number, interface)| driver.device(number, interface))
-            .collect(),
-        forward: if group == Group::Forward { "io" } else { "5tswap" },
-        is_sharing: false,
-    };
-    let line = setup.command();
-    started.command = Some(line.shown());
-    let line = inside.inside(keeping_to(dir, line));
-    let ports = interfaces.len();
-    let running = Testpmd::start_as(name, &line, ports, dir, &lab.allowed, &lab.interrupt)?;
-    Ok(Work::Testpmd(running))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_set_of_one_cpu_is_written_as_the_kernel_reads_it() {
-        assert_eq!(mask(1), "2");
-        assert_eq!(mask(31), "80000000");
-        assert_eq!(mask(32), "1,00000000");
-        assert_eq!(mask(65), "2,00000000,00000000");
-    }
 }

@@ -11,7 +11,7 @@ use super::{
     arm::Group,
     attribution::{Loop, Who, attribute},
     counters::{self, Counters},
-    link,
+    link::{self, Cabling},
     plan::{GroupPlan, Member, Plan},
     start::{Lab, Running},
 };
@@ -29,7 +29,6 @@ use crate::{
         validity::{self, Limits},
     },
     program::ProgramError,
-    wire::PacketWire,
 };
 
 /// The share of a trial that the hypervisor may have taken.
@@ -79,7 +78,7 @@ pub struct Place {
 /// [`TrialError`]
 pub fn make(
     lab: &Lab,
-    running: &mut Running,
+    running: &mut Running<'_>,
     plan: &Plan,
     group: &GroupPlan,
     clock: &mut Counter,
@@ -100,25 +99,28 @@ pub fn make(
     let Cpus { measured, other } = lab.cpus;
     let inside = running.inside();
     let read = || counters::read(&lab.root, inside, measured, other);
-    let stalls = running.stalls(None)?;
+    let stalls = running.work.stalls(None)?;
     running.wire.flush()?;
     let before = read()?;
-    let mut watched = Watched { wire: &mut running.wire, interrupt: &lab.interrupt };
-    let made = probe::run(&what, schedule, &mut template, &mut watched, clock)?;
+    let made = running.wire.with(|wire| {
+        let mut watched = Watched { wire, interrupt: &lab.interrupt };
+        probe::run(&what, schedule, &mut template, &mut watched, clock)
+    })?;
     let counters = read()?.since(&before);
     let arrivals = running.wire.arrivals()?;
     let stalls = match stalls {
-        Some(before) => running.stalls(Some(&before.next))?,
+        Some(before) => running.work.stalls(Some(&before.next))?,
         None => None,
     };
     let workers = stalls.map_or(Vec::new(), |stalls| workers(&stalls, clock, made.begin));
 
-    let mut faults = faults(&made, &counters, arrivals, group.kind, &plan.limits.limits());
+    let cabling = link::cabling(group.kind, member.arm);
+    let mut faults = faults(&made, &counters, arrivals, cabling, &plan.limits.limits());
     let taken = plan.trial().as_secs_f64() * STOLEN;
     if ticks_as_s(counters.stolen_ticks) > taken {
         faults.push(Invalid::Stolen { ms: counters.stolen_ticks * 10 });
     }
-    let gaps = Standing { workers, is_told: running.tells_stalls(), generator: other };
+    let gaps = Standing { workers, is_told: running.work.tells_stalls(), generator: other };
     let mut trial =
         record(running.started.group, member, place, made, faults, counters, arrivals, &gaps);
     trial.interval_ms = interval_ms(plan.measure_ms);
@@ -170,9 +172,9 @@ fn gaps_of<'g>(all: impl Iterator<Item = &'g Gap> + Clone, missed: u64) -> (Gaps
 }
 
 /// A wire that breaks when somebody wants us to end: a trial may take minutes.
-struct Watched<'a> {
-    wire: &'a mut PacketWire,
-    interrupt: &'a Interrupt,
+pub(super) struct Watched<'a> {
+    pub(super) wire: &'a mut dyn Wire,
+    pub(super) interrupt: &'a Interrupt,
 }
 
 impl Wire for Watched<'_> {
@@ -194,12 +196,13 @@ fn faults(
     made: &probe::Trial,
     counters: &Counters,
     arrivals: (u64, u64),
-    group: Group,
+    cabling: Cabling,
     limits: &Limits,
 ) -> Vec<Invalid> {
     let mut faults: Vec<Invalid> =
         validity::faults(made, limits).into_iter().map(Invalid::Generator).collect();
-    let (out, back) = link::cabling(group).ours();
+    // Where the kernel has no part in it, it has nothing to say; the path does, at its end.
+    let Some((out, back)) = cabling.ours() else { return faults };
     let sent = made.counts.sent + made.warm_up.sent;
     let link = counters.link(out);
     // What the kernel dropped may have been refused and sent again, or taken and lost.
@@ -292,7 +295,7 @@ mod tests {
     use super::*;
     use crate::{
         probe::synthetic::{Faults, Path, StepClock},
-        run::{counters::Link, link::Cabling},
+        run::counters::Link,
     };
 
     fn synthetic(faults: Faults) -> probe::Trial {
@@ -314,14 +317,14 @@ mod tests {
 
     fn counters(sent: u64, send_dropped: u64, received: u64, receive_dropped: u64) -> Counters {
         let link = Link { received, receive_dropped, sent, send_dropped };
-        let (name, _) = Cabling::One.ours();
+        let (name, _) = Cabling::One.ours().unwrap();
         Counters { links: BTreeMap::from([(name.to_owned(), link)]), ..Counters::default() }
     }
 
     fn of(counters: &Counters, arrived: u64) -> Vec<Invalid> {
         let made = synthetic(Faults { delay: 5_000, ..Faults::default() });
         assert_eq!(made.counts.sent, 2000);
-        faults(&made, counters, (arrived, 0), Group::Reflect, &Limits::VIRTUAL)
+        faults(&made, counters, (arrived, 0), Cabling::One, &Limits::VIRTUAL)
     }
 
     #[test]

@@ -1,5 +1,65 @@
 //! What probes go through on this machine.
 
+pub mod dpdk;
 pub mod packet;
 
-pub use packet::PacketWire;
+use std::io;
+
+pub use self::{
+    dpdk::{DpdkWire, DpdkWireError, Generator},
+    packet::PacketWire,
+};
+use crate::probe::Wire;
+
+/// One of them.
+#[derive(Debug)]
+pub enum Way<'eal> {
+    /// Packet sockets on interfaces of the kernel.
+    Packet(PacketWire),
+    /// Ports of DPDK.
+    Dpdk(Box<DpdkWire<'eal>>),
+}
+
+impl Way<'_> {
+    /// Does something with it as it is used in the loop.
+    ///
+    /// # Errors
+    /// What that answers; that the ports are closed.
+    pub fn with<R, E: From<io::Error>>(
+        &mut self,
+        work: impl FnOnce(&mut dyn Wire) -> Result<R, E>,
+    ) -> Result<R, E> {
+        match self {
+            Self::Packet(wire) => work(wire),
+            Self::Dpdk(wire) => match wire.turn() {
+                Some(mut turn) => work(&mut turn),
+                None => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
+            },
+        }
+    }
+
+    /// Throws away what came in until now.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Packet(wire) => wire.flush(),
+            Self::Dpdk(wire) => {
+                wire.flush();
+                Ok(())
+            }
+        }
+    }
+
+    /// Frames that arrived since the last [`flush`](Self::flush), and how many of them we had no room for.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn arrivals(&mut self) -> io::Result<(u64, u64)> {
+        match self {
+            Self::Packet(wire) => wire.arrivals(),
+            Self::Dpdk(wire) => Ok((wire.arrived(), 0)),
+        }
+    }
+}

@@ -13,7 +13,8 @@
 //!  ethtool, route: what the kernel says over netlink
 //!  counters: what a thread cost, where the processor and the kernel count it
 //!  clock, thread, namespace: the calling thread's own system calls
-//!  packet: frames in and out of an interface
+//!  packet: frames in and out of an interface; tap: one that a program is behind; bpf: programs at its XDP hook;
+//!  socket: options; xdp_socket: frames through memory shared with the kernel
 //! ```
 //!
 //! It only reads. What changes the machine (but for the calling thread itself, and what [`ethtool`] can set) is the
@@ -29,6 +30,7 @@
 //! ```
 
 pub mod activity;
+pub mod bpf;
 pub mod clock;
 pub mod cmdline;
 pub mod counters;
@@ -49,10 +51,13 @@ pub mod packet;
 pub mod pci;
 mod root;
 pub mod route;
+pub mod socket;
+pub mod tap;
 pub mod task;
 mod text;
 pub mod thread;
 pub mod topology;
+pub mod xdp_socket;
 
 pub use known::Known;
 pub use netlink::NetlinkError;

@@ -1,7 +1,8 @@
 //! Leaving the machine's network and mounts for own ones, which vanish with the process.
 //!
 //! # Safety
-//! `unshare(2)` moves the calling thread only; here it is called when there is no other.
+//! `unshare(2)` moves the calling thread only, and the environment may be changed only while nobody reads it; both are done
+//! when there is no other thread.
 
 use std::io;
 
@@ -30,12 +31,27 @@ pub enum LeaveError {
 /// # Errors
 /// [`LeaveError`]
 pub fn leave_network_and_mounts(root: &Root) -> Result<(), LeaveError> {
-    let threads = root.names("proc/self/task")?.len();
-    if threads != 1 {
-        return Err(LeaveError::Threads { threads });
-    }
+    alone(root)?;
     // SAFETY: no memory is touched, and no other thread of this process exists (counted above) that would stay behind
     // and share what it should not.
     let result = unsafe { libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWNS) };
     if result == 0 { Ok(()) } else { Err(LeaveError::Refused(io::Error::last_os_error())) }
+}
+
+fn alone(root: &Root) -> Result<(), LeaveError> {
+    match root.names("proc/self/task")?.len() {
+        1 => Ok(()),
+        threads => Err(LeaveError::Threads { threads }),
+    }
+}
+
+/// Sets a variable of this process's environment, for libraries that can be told in no other way.
+///
+/// # Errors
+/// [`LeaveError::Threads`]
+pub fn set_variable(root: &Root, name: &str, value: &std::path::Path) -> Result<(), LeaveError> {
+    alone(root)?;
+    // SAFETY: no other thread of this process exists (counted above), so nobody reads the environment meanwhile.
+    unsafe { std::env::set_var(name, value) };
+    Ok(())
 }

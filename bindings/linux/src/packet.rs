@@ -139,7 +139,7 @@ impl PacketSocket {
     }
 }
 
-fn interface_index(interface: &str) -> io::Result<u32> {
+pub(crate) fn interface_index(interface: &str) -> io::Result<u32> {
     let name = CString::new(interface).map_err(io::Error::other)?;
     // SAFETY: `name` ends with a zero and lives until the call returns; if_nametoindex(3) only reads it.
     let index = unsafe { libc::if_nametoindex(name.as_ptr()) };
