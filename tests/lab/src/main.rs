@@ -30,6 +30,9 @@ struct Cli {
     /// What kind of NICs the machine has: east on node 0, west on node 1
     #[arg(long, global = true, value_enum, default_value = "igb")]
     nics: Nics,
+    /// With the packages of `cargo xtask package` installed
+    #[arg(long, global = true)]
+    installed: bool,
     #[command(subcommand)]
     command: Command,
 }
@@ -143,7 +146,11 @@ fn build(cli: &Cli, image: &Image) -> Result<ExitCode, LabError> {
 }
 
 fn fresh(cli: &Cli, image: &Image) -> Result<Guest, LabError> {
-    let snapshot = Snapshot::of(image, &machine(cli))?;
+    let snapshot = if cli.installed {
+        lab::installed(image, &machine(cli), recipe(cli).debian())?
+    } else {
+        Snapshot::of(image, &machine(cli))?
+    };
     let begun = Instant::now();
     let guest = Guest::restore(&snapshot)?;
     say("a guest, restored", begun.elapsed());

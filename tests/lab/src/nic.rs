@@ -43,6 +43,16 @@ impl Nic {
         Ok((Nic { name: name.to_owned(), mac, pci_address, socket }, qemu.into()))
     }
 
+    /// The same cable once more, for another thread.
+    ///
+    /// # Errors
+    /// [`LabError::Io`]
+    pub fn another(&self) -> Result<Nic, LabError> {
+        let socket = self.socket.try_clone().map_err(LabError::io("cannot share a cable"))?;
+        let Nic { name, mac, pci_address, .. } = self;
+        Ok(Nic { name: name.clone(), mac: *mac, pci_address: pci_address.clone(), socket })
+    }
+
     /// What the machine calls it.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -67,7 +77,13 @@ impl Nic {
     /// [`LabError::Io`] when the guest takes nothing for long, and what may wait has filled up.
     pub fn send(&self, frame: &[u8]) -> Result<(), LabError> {
         let what = || LabError::io(format!("cannot send on the cable {}", self.name));
-        self.socket.send(frame).map(|_| ()).map_err(what())
+        loop {
+            match self.socket.send(frame) {
+                // A process that is stopped and goes on is interrupted where it waits with a limit (signal(7)).
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                sent => return sent.map(|_| ()).map_err(what()),
+            }
+        }
     }
 
     /// The next frame that the guest put on the cable; nothing when none comes in time.
@@ -101,6 +117,7 @@ impl Nic {
                     return Ok(Some(frame));
                 }
                 Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(None),
                 Err(error) => return Err(what()(error)),
             }

@@ -23,7 +23,7 @@ impl Debian {
     }
 
     /// The ABI of its DPDK, which is in the names of the libraries' packages.
-    fn dpdk_abi(self) -> &'static str {
+    pub(crate) fn dpdk_abi(self) -> &'static str {
         match self {
             Debian::Bookworm => "23",
             Debian::Trixie => "25",

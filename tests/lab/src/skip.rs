@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, thread, time::Instant};
 
-use crate::{Cache, Debian, Guest, Image, Kernel, Lab, Machine, Model, Recipe, Snapshot};
+use crate::{Cache, Debian, Guest, Image, Kernel, Lab, LabError, Machine, Model, Recipe, Snapshot};
 
 /// Says that the running test is skipped; `cargo xtask lab test` counts these lines.
 pub fn skip(why: &str) {
@@ -80,15 +80,27 @@ pub fn image_or_skip(recipe: &Recipe) -> Option<Image> {
 pub fn guest_or_skip() -> Option<Guest> {
     let (recipe, model) = under_test();
     let image = image_or_skip(&recipe)?;
-    let machine = Machine::new().nic("east", model, 0).nic("west", model, 1);
-    let restored = Snapshot::of(&image, &machine).and_then(|snapshot| {
+    Some(restored(Snapshot::of(&image, &machine_with(model))))
+}
+
+/// Two NICs of that kind: "east" on node 0 and "west" on node 1.
+pub(crate) fn machine_with(model: Model) -> Machine {
+    Machine::new().nic("east", model, 0).nic("west", model, 1)
+}
+
+/// The guest of a snapshot.
+///
+/// # Panics
+/// When there is none, or it does not run.
+pub(crate) fn restored(snapshot: Result<Snapshot, LabError>) -> Guest {
+    let restored = snapshot.and_then(|snapshot| {
         let begun = Instant::now();
         let guest = Guest::restore(&snapshot)?;
         eprintln!("{}; restored in {:.2} s", snapshot.about(), begun.elapsed().as_secs_f64());
         Ok(guest)
     });
     match restored {
-        Ok(guest) => Some(guest),
+        Ok(guest) => guest,
         Err(error) => panic!("{error:?}"),
     }
 }

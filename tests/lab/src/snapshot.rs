@@ -58,6 +58,39 @@ impl Snapshot {
         Ok(Snapshot { lab, machine: machine.clone(), dir })
     }
 
+    /// This machine after something was done to it, which is named, and of which `hash` tells all; done when it is not in
+    /// the cache.
+    pub(crate) fn then(
+        &self,
+        name: &str,
+        hash: &Hash,
+        change: impl FnOnce(&mut Guest) -> Result<(), LabError>,
+    ) -> Result<Snapshot, LabError> {
+        let here = self.dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let hash = Hash::new().of("1").of(here).of(hash.to_string());
+        // Without this one's own hash: when this changes, the other takes the place of the one before.
+        let shape = here.rsplit_once('-').map_or(here, |(shape, _)| shape);
+        let dir = self.lab.cache().find_or_make(
+            "snapshots",
+            &format!("{shape}-{name}"),
+            &hash,
+            |dir| {
+                let begun = Instant::now();
+                let mut guest = Guest::restore(self)?;
+                change(&mut guest)?;
+                guest.must("sync; echo 3 > /proc/sys/vm/drop_caches; ls / /usr/bin > /dev/null");
+                guest.save(dir)?;
+                let text = format!(
+                    "{here}, {name}: made in {:.1} s, {} MB",
+                    begun.elapsed().as_secs_f64(),
+                    size_of(dir, &["memory", "disk.qcow2"])? / 1_000_000,
+                );
+                about(dir, &text)
+            },
+        )?;
+        Ok(Snapshot { lab: self.lab.clone(), machine: self.machine.clone(), dir })
+    }
+
     /// What was made, how long it took and how large it is, in words.
     #[must_use]
     pub fn about(&self) -> String {

@@ -1,0 +1,102 @@
+//! This tree's packages on the stock Debian, as an operator installs them.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::{
+    Debian, Guest, Image, LabError, Machine, Snapshot,
+    cache::Hash,
+    image_or_skip, program,
+    skip::{machine_with, restored, skip},
+    under_test,
+};
+
+/// What is installed, in this order.
+pub const PACKAGES: [&str; 3] = ["barewire", "barewire-tune", "barewire-bench"];
+
+/// 2 MiB pages of each node, for as much of it as two daemons take.
+const HUGEPAGES: u32 = 160;
+
+/// The guest of [`guest_or_skip`](crate::guest_or_skip) with this tree's packages installed, and with 2 MiB hugepages
+/// in both nodes. Nothing is configured, nothing runs. When there are no packages for its Debian, the running test is
+/// skipped.
+///
+/// # Panics
+/// When there are, and they can not be installed.
+#[must_use]
+pub fn installed_or_skip() -> Option<Guest> {
+    let (recipe, model) = under_test();
+    let image = image_or_skip(&recipe)?;
+    match installed(&image, &machine_with(model), recipe.debian()) {
+        Err(LabError::Missing(what)) => {
+            skip(&what);
+            None
+        }
+        snapshot => Some(restored(snapshot)),
+    }
+}
+
+/// The snapshot of that: made when it is not in the cache.
+///
+/// # Errors
+/// [`LabError`], of which [`LabError::Missing`] when there are no packages, or not for that Debian.
+pub fn installed(image: &Image, machine: &Machine, debian: Debian) -> Result<Snapshot, LabError> {
+    let files = packages(debian)?;
+    let stock = Snapshot::of(image, machine)?;
+    stock.then("installed", &hash_of(&files)?, |guest| install(guest, &files))
+}
+
+/// The newest of each, as `cargo xtask package` leaves them.
+fn packages(debian: Debian) -> Result<Vec<PathBuf>, LabError> {
+    let folder = crate::bypass::target().join("package");
+    let mut files = Vec::new();
+    for name in PACKAGES {
+        files.push(newest(&folder, name).ok_or_else(|| {
+            let folder = folder.display();
+            LabError::Missing(format!("needs {folder}/{name}_*.deb: cargo xtask package"))
+        })?);
+    }
+    let mut depends = Command::new("dpkg-deb");
+    depends.arg("--field").arg(&files[0]).arg("Depends");
+    let depends = program::output("what the package depends on", &mut depends)?;
+    if depends.contains(&format!("librte-eal{}", debian.dpdk_abi())) {
+        return Ok(files);
+    }
+    let (suite, depends) = (debian.suite(), depends.trim());
+    Err(LabError::Missing(format!("needs packages made for {suite}: they depend on {depends}")))
+}
+
+fn newest(folder: &Path, package: &str) -> Option<PathBuf> {
+    fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name().to_string_lossy().into_owned();
+            name.starts_with(&format!("{package}_")) && name.ends_with(".deb")
+        })
+        .max_by_key(|entry| entry.metadata().and_then(|data| data.modified()).ok())
+        .map(|entry| entry.path())
+}
+
+fn hash_of(files: &[PathBuf]) -> Result<Hash, LabError> {
+    files.iter().try_fold(Hash::new(), |hash, file| {
+        Ok(hash.of(fs::read(file).map_err(LabError::file("read", file))?))
+    })
+}
+
+fn install(guest: &mut Guest, files: &[PathBuf]) -> Result<(), LabError> {
+    let mut line = "DEBIAN_FRONTEND=noninteractive dpkg --install".to_owned();
+    for (file, name) in files.iter().zip(PACKAGES) {
+        let there = format!("/root/{name}.deb");
+        guest.copy_in(file, &there)?;
+        line += &format!(" {there}");
+    }
+    guest.must(&line);
+    for node in 0..2 {
+        guest.set_hugepages(node, HUGEPAGES);
+    }
+    Ok(())
+}

@@ -1,0 +1,8 @@
+//! barewired as it is installed: from its package, under systemd, as its own user, on NICs that barewire-tune gave to
+//! vfio-pci behind a real IOMMU. One module for each story.
+
+mod faults;
+mod forwards;
+mod instances;
+mod restarts;
+mod site;
