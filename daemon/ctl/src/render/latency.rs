@@ -1,6 +1,6 @@
 //! `barewire latency`
 
-use api::{Distribution, Latency, LatencyOf, RingGauge};
+use api::{Distribution, Latency, LatencyOf, RingGauge, RxStamps};
 use distribution::{PERCENTILES, Series, draw as draw_histogram};
 
 use super::{
@@ -49,6 +49,7 @@ pub(crate) fn draw(latency: &Latency, view: View<'_>, paint: Paint) -> Result<St
         page.line(Tone::Plain, format_args!("no frame was sent {}", view.when));
     } else {
         legend(&mut page, &entries, weak);
+        stamps(&mut page, &latency.stamps);
     }
     page.table("", &rings(&latency.rings));
     Ok(page.finish())
@@ -138,6 +139,22 @@ fn legend(page: &mut Page, entries: &[&LatencyOf], weak: bool) {
     }
     if weak {
         page.line(Tone::Dim, "?: fewer than 100 frames lie beyond; –: fewer than 10");
+    }
+}
+
+/// How good the devices' stamps are, or why none are used.
+fn stamps(page: &mut Page, stamps: &[RxStamps]) {
+    for RxStamps { port, from, error_ns, reason } in stamps {
+        match (error_ns, reason) {
+            (Some(error), _) => page.line(
+                Tone::Dim,
+                format_args!("{port}: stamped by its device, right to ±{}", nanos(*error)),
+            ),
+            (None, Some(why)) if from != "hardware" => {
+                page.line(Tone::Dim, format_args!("{port}: no stamps of its device: {why}"));
+            }
+            (None, _) => {}
+        }
     }
 }
 

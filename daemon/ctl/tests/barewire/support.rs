@@ -13,7 +13,7 @@ use std::{
     thread::JoinHandle,
 };
 
-use api::{Distribution, Latency, LatencyOf, Percentile, RingGauge};
+use api::{Distribution, Latency, LatencyOf, Percentile, RingGauge, RxStamps};
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use hdrhistogram::{
     Histogram,
@@ -206,10 +206,18 @@ fn entry(worker: Option<usize>, port: &str, scale: u64) -> LatencyOf {
     }
 }
 
+fn stamps(port: &str, from: &str, error_ns: Option<u64>, reason: Option<&str>) -> RxStamps {
+    let reason = reason.map(str::to_owned);
+    RxStamps { port: port.to_owned(), from: from.to_owned(), error_ns, reason }
+}
+
 /// Two workers send to south and one to north; `scale` thousand frames each.
 pub(crate) fn latency(at_ns: u64, scale: u64) -> Latency {
     Latency {
-        stamps: Vec::new(),
+        stamps: vec![
+            stamps("north", "hardware", Some(12), None),
+            stamps("south", "poll", None, Some("the device makes none")),
+        ],
         schema: api::SCHEMA,
         at_ns,
         entries: vec![
