@@ -1,0 +1,174 @@
+//! What paths carry.
+
+use bench_result::{
+    run::RunResult,
+    throughput::{Search, Throughput},
+    words,
+};
+use maud::{Markup, html};
+
+use super::figure;
+use crate::{
+    pictures, shown,
+    table::{Table, Value},
+};
+
+pub(super) fn section(result: &RunResult) -> Markup {
+    if result.throughput.is_empty() {
+        return html! {};
+    }
+    let all = &result.throughput;
+    let remarks: Vec<_> =
+        all.iter().filter_map(|found| Some((found, found.remark.as_ref()?))).collect();
+    html! {
+        section #throughput aria-labelledby="throughput-title" {
+            h2 #throughput-title { "Throughput" }
+            p.lead {
+                "The largest load that a path carries, and what it forwards there. A result above 80 % of what the generator can offer \
+                 is the generator’s limit as much as the path’s."
+            }
+            (searches(all).markup())
+            @if !remarks.is_empty() {
+                ul.fine { @for (found, remark) in remarks { li { code { (name(found)) } ": " (remark) } } }
+            }
+            @if let Some(picture) = pictures::frame_loss(result) { (figure(&picture)) }
+            @let delays = self::delays(all);
+            @if !delays.rows.is_empty() { (delays.markup()) }
+            @let strict = self::strict(all);
+            @if !strict.rows.is_empty() { (strict.markup()) }
+        }
+    }
+}
+
+fn name(found: &Throughput) -> String {
+    let workers = match found.workers {
+        1 => String::new(),
+        workers => format!(", {workers} workers"),
+    };
+    format!("{} {}, {} bytes{workers}", found.group, found.member, found.size)
+}
+
+fn rate(rate: Option<f64>) -> Value {
+    rate.map_or_else(Value::none, |rate| Value::number(rate, shown::load(rate.round())))
+}
+
+fn searches(all: &[Throughput]) -> Table {
+    let columns = [
+        ("path", "path"),
+        ("goal", "goal"),
+        ("forwards, frames/s", "throughput"),
+        ("carries", "lower"),
+        ("does not carry", "upper"),
+        ("generator’s ceiling", "ceiling"),
+        ("CPU-s per million", "cpu_s_per_million"),
+        ("remark", "remark"),
+    ];
+    let mut table = Table::new("Searches (MLRsearch and RFC 2544)", &columns);
+    for found in all {
+        for search in &found.searches {
+            table.rows.push(vec![
+                Value::text(name(found)),
+                Value::text(goal(search)),
+                rate(search.throughput),
+                rate(search.lower),
+                rate(search.upper),
+                rate(found.ceiling),
+                found.cpu_s_per_million.map_or_else(Value::none, |seconds| {
+                    Value::number(seconds, format!("{seconds:.3}"))
+                }),
+                Value::text(remark(search)),
+            ]);
+        }
+    }
+    table
+}
+
+fn goal(search: &Search) -> String {
+    match search.loss_ratio {
+        0.0 => format!("{}, no loss", search.goal),
+        loss => format!("{}, loss up to {}", search.goal, shown::percent(loss)),
+    }
+}
+
+fn remark(search: &Search) -> String {
+    let limited = search.is_generator_limited.then_some("generator-limited");
+    let irregular = (!search.is_regular).then_some("not regular");
+    let own = Some(search.remark.as_str()).filter(|remark| !remark.is_empty());
+    [limited, irregular, own].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn delays(all: &[Throughput]) -> Table {
+    let columns = [
+        ("path", "path"),
+        ("of PDR", "share"),
+        ("load", "load"),
+        ("typical (median)", "typical_ns"),
+        ("worst case (p99.9)", "worst_ns"),
+        ("variation", "variation_ns"),
+        ("lost", "lost"),
+    ];
+    let mut table = Table::new("Delays (RFC 8219, of round trips)", &columns);
+    let time = |ns: Option<u64>| {
+        ns.map_or_else(|| Value::number("inf", "lost"), |ns| Value::number(ns, words::time(ns)))
+    };
+    for found in all {
+        for delay in &found.delays {
+            table.rows.push(vec![
+                Value::text(name(found)),
+                Value::number(delay.share, shown::percent(delay.share)),
+                Value::number(delay.load, shown::load(delay.load.round())),
+                time(delay.typical_ns),
+                time(delay.worst_ns),
+                time(delay.variation_ns),
+                Value::number(delay.lost, shown::whole(delay.lost)),
+            ]);
+        }
+    }
+    table
+}
+
+fn strict(all: &[Throughput]) -> Table {
+    let columns = [
+        ("path", "path"),
+        ("mean round trip", "mean_ns"),
+        ("of", "samples"),
+        ("at", "load"),
+        ("longest burst without a loss", "frames"),
+        ("of at most", "most"),
+    ];
+    let mut table = Table::new(
+        "RFC 2544: latency (an average, which can not see a tail) and back-to-back frames",
+        &columns,
+    );
+    for found in all.iter().filter(|it| it.latency.is_some() || it.back_to_back.is_some()) {
+        let latency = found.latency.as_ref();
+        let burst = found.back_to_back.as_ref();
+        table.rows.push(vec![
+            Value::text(name(found)),
+            latency
+                .and_then(|it| it.mean_ns)
+                .map_or_else(Value::none, |ns| Value::number(ns, mean(ns))),
+            latency.map_or_else(Value::none, |it| {
+                Value::number(it.samples, format!("{} frames, {} lost", it.samples, it.lost))
+            }),
+            latency.map_or_else(Value::none, |it| {
+                Value::number(it.load, format!("{}/s", shown::load(it.load.round())))
+            }),
+            burst.map_or_else(Value::none, |it| {
+                Value::number(it.frames, format!("{:.0} frames", it.frames))
+            }),
+            burst.map_or_else(Value::none, |it| Value::number(it.most, shown::whole(it.most))),
+        ]);
+    }
+    table
+}
+
+/// A time that need not be whole.
+fn mean(ns: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a cast of anything ends within the bounds, and three digits are shown"
+    )]
+    words::time(ns.round() as u64)
+}
