@@ -30,4 +30,5 @@ pub mod plan;
 pub mod run;
 pub mod throughput;
 pub mod trial;
+mod what;
 pub mod words;
