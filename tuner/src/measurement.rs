@@ -6,7 +6,7 @@ use api::Distribution;
 use config::{CpuId, CpuSet, NumaNode, machine::Machine};
 use distribution::{encode, figures};
 use hdrhistogram::Histogram;
-use noise::{MeasureError, Noise, crossing, loopback, memory, spin, wakeup};
+use noise::{Cost, MeasureError, Noise, crossing, loopback, memory, spin, wakeup};
 use serde::{Deserialize, Serialize};
 
 /// The version of [`Measurement`] in JSON.
@@ -35,10 +35,26 @@ pub struct Measurement {
     pub cpus: CpuSet,
     /// What spinning threads missed.
     pub noise: Noise,
-    /// Everything else, in ns, by name: `wake-up/cpu2`.
+    /// What spinning cost, as far as the processor and the kernel count it.
+    #[serde(default)]
+    pub costs: BTreeMap<CpuId, Cost>,
+    /// The longest gap of each interval; none in measurements of before there were any.
+    #[serde(default)]
+    pub maxima: Option<Maxima>,
+    /// Everything in ns, by name: `wake-up/cpu2`.
     pub times: BTreeMap<String, Times>,
     /// What could not be measured, and why.
     pub failed: BTreeMap<String, String>,
+}
+
+/// The longest gap of each interval, one interval after the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Maxima {
+    /// How long an interval is.
+    pub interval_ns: u64,
+    /// In ns, by CPU; 0 where there was no gap.
+    pub cpus: BTreeMap<CpuId, Vec<u64>>,
 }
 
 /// One distribution of times.
@@ -62,6 +78,8 @@ pub struct Options {
     pub over: Duration,
     /// Join gaps with the kernel's trace.
     pub trace: bool,
+    /// `kernel.perf_event_paranoid`: why what spinning costs may not be counted.
+    pub paranoid: Option<i32>,
 }
 
 impl Measurement {
@@ -75,23 +93,29 @@ impl Measurement {
         kernel: Option<String>,
         progress: &mut dyn FnMut(&str, Duration),
     ) -> Result<Self, MeasureError> {
-        let Options { cpus, housekeeping, over, trace } = options;
+        let Options { cpus, housekeeping, over, trace, paranoid } = options;
         progress("spinning", *over);
-        let noise = spin::spin(&spin::Options {
-            cpus: cpus.clone(),
-            over: *over,
-            threshold: None,
-            trace: *trace,
-        })?;
+        let spinning =
+            spin::Options { cpus: cpus.clone(), over: *over, threshold: None, trace: *trace };
+        let watched = spin::watch(&spinning, *paranoid)?;
         let mut measured = Self {
             schema: SCHEMA,
             made_by: format!("barewire-tune {}", env!("CARGO_PKG_VERSION")),
             kernel,
             cpus: cpus.clone(),
-            noise,
+            noise: watched.noise,
+            costs: watched.costs,
+            maxima: Some(Maxima {
+                interval_ns: u64::try_from(watched.interval.as_nanos()).unwrap_or(u64::MAX),
+                cpus: watched.maxima,
+            }),
             times: BTreeMap::new(),
             failed: BTreeMap::new(),
         };
+        for (cpu, readings) in watched.readings {
+            let title = format!("time between two readings of the clock on CPU {cpu}");
+            measured.keep(format!("reading/cpu{cpu}"), title, Ok(readings));
+        }
         for cpu in cpus.iter() {
             progress(&format!("waking up on CPU {cpu}"), *over);
             let title = format!("how late a thread wakes up on CPU {cpu}");

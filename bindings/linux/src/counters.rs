@@ -218,7 +218,6 @@ pub struct Count {
 /// Events of one thread, counted from now on.
 #[derive(Debug)]
 pub struct Counters {
-    of: Of,
     counted: BTreeMap<Event, (Counter, Reading)>,
     /// Why others are not.
     failed: BTreeMap<Event, CounterError>,
@@ -237,7 +236,7 @@ impl Counters {
                 Err(error) => _ = failed.insert(event, error),
             }
         }
-        let mut counters = Self { of, counted, failed };
+        let mut counters = Self { counted, failed };
         counters.restart();
         counters
     }
@@ -259,40 +258,38 @@ impl Counters {
         let failed = self.failed.iter().map(|(event, error)| (*event, Err(error.clone())));
         let counted = self.counted.iter().map(|(event, (counter, begin))| {
             let count = match counter.read() {
-                Ok(end) => {
-                    between(*begin, end, counter.is_user_only).ok_or_else(|| self.never(*event))
-                }
+                Ok(end) => between(*begin, end, counter.is_user_only).ok_or_else(|| never(*event)),
                 Err(error) => Err(unread(*event, &error)),
             };
             (*event, count)
         });
         failed.chain(counted).collect()
     }
+}
 
-    fn never(&self, event: Event) -> CounterError {
-        let why = match self.of {
-            Of::ThisThread => "it had no counter to itself meanwhile".to_owned(),
-            Of::Thread(id) => format!("thread {id} did not run meanwhile"),
-        };
-        CounterError::System { event, why }
-    }
+fn never(event: Event) -> CounterError {
+    let why = "others had all of the processor's counters meanwhile".to_owned();
+    CounterError::System { event, why }
 }
 
 fn unread(event: Event, error: &io::Error) -> CounterError {
     CounterError::System { event, why: error.to_string() }
 }
 
-/// None when it was not counted at all between the two.
+/// None when the thread ran and had no counter. Both times stand still while it doesn't run.
 fn between(begin: Reading, end: Reading, is_user_only: bool) -> Option<Count> {
     let enabled = end.enabled.checked_sub(begin.enabled)?;
     let running = end.running.checked_sub(begin.running)?;
     let seen = end.value.checked_sub(begin.value)?;
+    if enabled == 0 {
+        return Some(Count { value: 0, share: 1.0, is_user_only });
+    }
     if running == 0 {
         return None;
     }
     let scaled = u128::from(seen) * u128::from(enabled) / u128::from(running);
     #[expect(clippy::cast_precision_loss, reason = "a share is shown with two digits")]
-    let share = (running as f64 / enabled.max(1) as f64).min(1.0);
+    let share = (running as f64 / enabled as f64).min(1.0);
     Some(Count { value: u64::try_from(scaled).unwrap_or(u64::MAX), share, is_user_only })
 }
 
@@ -479,7 +476,13 @@ mod tests {
             between(begin, end, true),
             Some(Count { value: 100, share: 0.5, is_user_only: true })
         );
-        assert_eq!(between(begin, begin, false), None, "not counted at all");
+        assert_eq!(
+            between(begin, begin, false),
+            Some(Count { value: 0, share: 1.0, is_user_only: false }),
+            "it slept"
+        );
+        let waited = Reading { enabled: 300, ..begin };
+        assert_eq!(between(begin, waited, false), None, "it ran and was not counted");
         assert_eq!(between(end, begin, false), None, "counters do not run backwards");
     }
 }

@@ -38,20 +38,28 @@ const OURS: &str = "bw-noise-";
 pub(crate) fn causes(gap: RawGap, events: Events<'_>) -> Vec<Cause> {
     let begin = events.events.partition_point(|event| event.at < gap.start);
     let end = gap.start.saturating_add(gap.length);
-    let mut causes: Vec<Cause> = events.events[begin..]
-        .iter()
-        .take_while(|event| event.at <= end)
-        .filter_map(|event| match &event.what {
-            What::Interrupt { number, name } => Some(Cause::Interrupt(format!("{number} {name}"))),
-            What::Softirq(name) => Some(Cause::Softirq(name.clone())),
-            What::Tick => Some(Cause::Tick),
-            What::Ipi(name) => Some(Cause::Ipi(name.clone())),
-            What::Switch { to, .. } if to.starts_with(OURS) => None,
-            What::Switch { to, .. } => Some(Cause::Switch(to.clone())),
-            What::PageFault => Some(Cause::PageFault),
-            What::Frequency => Some(Cause::Frequency),
-        })
-        .collect();
+    let mut causes = Vec::new();
+    // Whose fault a page fault is: another thread's, from when it was switched to until we were switched back to.
+    let mut is_away = false;
+    for event in events.events[begin..].iter().take_while(|event| event.at <= end) {
+        match &event.what {
+            What::Interrupt { number, name } => {
+                causes.push(Cause::Interrupt(format!("{number} {name}")));
+            }
+            What::Softirq(name) => causes.push(Cause::Softirq(name.clone())),
+            What::Tick => causes.push(Cause::Tick),
+            What::Ipi(name) => causes.push(Cause::Ipi(name.clone())),
+            What::Switch { to, .. } => {
+                is_away = !to.starts_with(OURS);
+                if is_away {
+                    causes.push(Cause::Switch(to.clone()));
+                }
+            }
+            What::PageFault if is_away => {}
+            What::PageFault => causes.push(Cause::PageFault),
+            What::Frequency => causes.push(Cause::Frequency),
+        }
+    }
     causes.sort();
     causes.dedup();
     if causes.is_empty() && events.is_whole {
@@ -90,6 +98,23 @@ mod tests {
         assert_eq!(of(90, 70), [Cause::Switch("kworker/1:0".to_owned()), Cause::Tick]);
         assert_eq!(of(290, 20), [Cause::PageFault]);
         assert_eq!(of(200, 50), [Cause::Outside]);
+    }
+
+    #[test]
+    fn a_page_fault_of_who_ran_meanwhile_is_not_ours() {
+        let to = |name: &str| What::Switch { from: String::new(), to: name.to_owned() };
+        let events = [
+            event(10, to("rustc")),
+            event(20, What::PageFault),
+            event(30, to("bw-noise-1")),
+            event(50, What::PageFault),
+        ];
+        let of = |start, length| {
+            causes(RawGap { start, length }, Events { events: &events, is_whole: true })
+        };
+
+        assert_eq!(of(5, 30), [Cause::Switch("rustc".to_owned())]);
+        assert_eq!(of(40, 20), [Cause::PageFault]);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! ```text
 //!  spin ──► gaps of each CPU ─┐
 //!  trace ─► what the kernel did ┴─► attribute ─► Gap { length, causes }
+//!  counters of each thread ─► Cost
 //!  wakeup, crossing, ipi, memory, loopback ─► histograms of nanoseconds
 //! ```
 //! [`spin`](spin::spin) asks what a poll loop would see: how long a thread that does nothing but read the clock is not
@@ -25,6 +26,7 @@
 #![forbid(unsafe_code)]
 
 mod attribute;
+mod cost;
 pub mod crossing;
 mod gap;
 pub mod loopback;
@@ -33,6 +35,7 @@ pub mod spin;
 mod trace;
 pub mod wakeup;
 
+pub use cost::{Cost, Rate};
 pub use gap::{Cause, CpuNoise, Gap, Noise};
 
 use config::CpuId;

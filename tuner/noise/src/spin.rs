@@ -1,15 +1,20 @@
 //! Threads that do nothing but read the clock, and what they miss.
 
 use std::{
+    collections::BTreeMap,
     sync::{Arc, Barrier},
     thread,
     time::Duration,
 };
 
 use config::{CpuId, CpuSet};
-use linux::clock::{TickRate, ticks};
+use hdrhistogram::Histogram;
+use linux::{
+    clock::{TickRate, ticks},
+    counters::{Counters, Event, Of},
+};
 
-use crate::{CpuNoise, Gap, MeasureError, Noise, attribute, trace::Trace};
+use crate::{CpuNoise, Gap, MeasureError, Noise, attribute, cost::Cost, trace::Trace};
 
 /// What to measure.
 #[derive(Debug, Clone)]
@@ -42,6 +47,24 @@ pub(crate) struct RawGap {
     pub(crate) length: u64,
 }
 
+/// What spinning threads saw, in more detail than [`Noise`] keeps.
+#[derive(Debug)]
+pub struct Watched {
+    /// The gaps.
+    pub noise: Noise,
+    /// By CPU: every time between two readings of the clock, in ns.
+    pub readings: BTreeMap<CpuId, Histogram<u64>>,
+    /// By CPU: the longest time between two readings that ended in each interval, in ns; 0 where there was none.
+    pub maxima: BTreeMap<CpuId, Vec<u64>>,
+    /// How long such an interval is.
+    pub interval: Duration,
+    /// By CPU: what spinning cost, where it could be counted.
+    pub costs: BTreeMap<CpuId, Cost>,
+}
+
+/// Intervals that have a maximum.
+const INTERVALS: u32 = 200;
+
 /// What one thread counted.
 #[derive(Debug)]
 struct Counted {
@@ -49,13 +72,17 @@ struct Counted {
     end: u64,
     /// How many readings were so many ticks after the one before.
     short: Vec<u64>,
-    /// Longer ones, and the longest of all.
+    /// Longer ones, in ticks; how many they are, and the longest of all.
+    longer: Histogram<u64>,
     long: u64,
     max: u64,
+    /// The longest of each interval.
+    maxima: Vec<u64>,
     gaps: u64,
     taken: u64,
     threshold: u64,
     kept: Vec<RawGap>,
+    cost: Cost,
 }
 
 /// Spins on every CPU at once, and says what each missed.
@@ -63,6 +90,15 @@ struct Counted {
 /// # Errors
 /// [`MeasureError`]
 pub fn spin(options: &Options) -> Result<Noise, MeasureError> {
+    Ok(watch(options, None)?.noise)
+}
+
+/// The same with all that was seen. `paranoid` is `kernel.perf_event_paranoid`, for what is said where the cost of
+/// spinning may not be counted.
+///
+/// # Errors
+/// [`MeasureError`]
+pub fn watch(options: &Options, paranoid: Option<i32>) -> Result<Watched, MeasureError> {
     let given = options.cpus.len();
     if given == 0 {
         return Err(MeasureError::TooFewCpus { what: "spinning", needed: 1, given });
@@ -77,7 +113,7 @@ pub fn spin(options: &Options) -> Result<Noise, MeasureError> {
             let (options, barrier) = (options.clone(), Arc::clone(&barrier));
             let thread = thread::Builder::new()
                 .name(format!("bw-noise-{cpu}"))
-                .spawn(move || count(cpu, &options, rate, &barrier))
+                .spawn(move || count(cpu, &options, rate, &barrier, paranoid))
                 .map_err(|source| MeasureError::System { what: "with a thread", source })?;
             Ok((cpu, thread))
         })
@@ -94,11 +130,26 @@ pub fn spin(options: &Options) -> Result<Noise, MeasureError> {
         Some(Err(why)) => (None, Some(why)),
         None => (None, Some("it was not asked for".to_owned())),
     };
-    let cpus = counted.into_iter().map(|(cpu, counted)| {
+    let mut watched = Watched {
+        noise: Noise { cpus: BTreeMap::new(), unattributed },
+        readings: BTreeMap::new(),
+        maxima: BTreeMap::new(),
+        interval: interval(options.over),
+        costs: BTreeMap::new(),
+    };
+    for (cpu, mut counted) in counted {
         let events = events.as_ref().map(|events| events.of(cpu));
-        (cpu, summary(counted, rate, events))
-    });
-    Ok(Noise { cpus: cpus.collect(), unattributed })
+        watched.readings.insert(cpu, counted.readings(rate));
+        let maxima = std::mem::take(&mut counted.maxima);
+        watched.maxima.insert(cpu, maxima.into_iter().map(|ticks| rate.to_ns(ticks)).collect());
+        watched.costs.insert(cpu, std::mem::take(&mut counted.cost));
+        watched.noise.cpus.insert(cpu, summary(counted, rate, events));
+    }
+    Ok(watched)
+}
+
+fn interval(over: Duration) -> Duration {
+    (over / INTERVALS).max(Duration::from_millis(1))
 }
 
 fn count(
@@ -106,6 +157,7 @@ fn count(
     options: &Options,
     rate: TickRate,
     barrier: &Barrier,
+    paranoid: Option<i32>,
 ) -> Result<Counted, MeasureError> {
     let pinned = linux::thread::pin(cpu);
     // Whoever fails must not keep the others waiting.
@@ -114,6 +166,10 @@ fn count(
     // Touched now, so that no page is made while it counts.
     kept.resize(KEPT, RawGap { start: 0, length: 0 });
     kept.clear();
+    let mut longer = crate::histogram();
+    let mut maxima = vec![0_u64; INTERVALS as usize + 1];
+    let each = rate.from_duration(interval(options.over)).max(1);
+    let mut counters = Counters::start(Of::ThisThread, &Event::ALL, paranoid);
     barrier.wait();
     pinned.map_err(|source| MeasureError::Affinity { cpu, source })?;
 
@@ -121,6 +177,7 @@ fn count(
         Some(threshold) => rate.from_duration(threshold).max(1),
         None => shortest().saturating_mul(TIMES),
     };
+    counters.restart();
     let begin = ticks();
     let until = begin.saturating_add(rate.from_duration(options.over));
     let (mut long, mut max, mut gaps, mut taken, mut last) = (0, 0, 0_u64, 0_u64, begin);
@@ -130,10 +187,18 @@ fn count(
         let delta = now.saturating_sub(last);
         match usize::try_from(delta).ok().and_then(|delta| short.get_mut(delta)) {
             Some(count) => *count += 1,
-            None => long += 1,
+            None => {
+                long += 1;
+                longer.saturating_record(delta);
+            }
         }
         if delta >= threshold {
             gaps += 1;
+            // Only gaps are looked up: a division for each reading would be a part of what is measured.
+            let interval = usize::try_from((now - begin) / each).unwrap_or(usize::MAX);
+            if let Some(longest) = maxima.get_mut(interval) {
+                *longest = delta.max(*longest);
+            }
             taken += delta;
             max = max.max(delta);
             if kept.len() < KEPT {
@@ -142,7 +207,23 @@ fn count(
         }
         last = now;
     }
-    Ok(Counted { begin, end: last, short, long, max, gaps, taken, threshold, kept })
+    let cost = Cost::of(&counters.counts());
+    // The last interval is the end of the one before, and begins as the spinning ends.
+    maxima.truncate(usize::try_from((last - begin) / each).unwrap_or(usize::MAX).max(1));
+    Ok(Counted {
+        begin,
+        end: last,
+        short,
+        longer,
+        long,
+        max,
+        maxima,
+        gaps,
+        taken,
+        threshold,
+        kept,
+        cost,
+    })
 }
 
 /// The shortest time between two readings, in ticks.
@@ -182,6 +263,21 @@ fn summary(counted: Counted, rate: TickRate, events: Option<attribute::Events<'_
 }
 
 impl Counted {
+    /// Every reading, in ns.
+    fn readings(&self, rate: TickRate) -> Histogram<u64> {
+        let mut readings = crate::histogram();
+        let mut record = |ticks: u64, count: u64| {
+            readings.saturating_record_n(rate.to_ns(ticks).max(1), count);
+        };
+        for (ticks, count) in self.short.iter().enumerate().filter(|(_, count)| **count > 0) {
+            record(ticks as u64, *count);
+        }
+        for value in self.longer.iter_recorded() {
+            record(value.value_iterated_to().min(self.max), value.count_since_last_iteration());
+        }
+        readings
+    }
+
     /// The reading that 99.9 % are not longer than, in ticks; the longest when it is not among the short ones.
     fn p999(&self) -> u64 {
         let total = self.short.iter().sum::<u64>() + self.long;
@@ -210,12 +306,15 @@ mod tests {
             begin: 0,
             end: 1_000_000_000,
             short: counts,
+            longer: crate::histogram(),
             long,
             max,
+            maxima: Vec::new(),
             gaps: long,
             taken: 0,
             threshold: 100,
             kept: Vec::new(),
+            cost: Cost::default(),
         }
     }
 
@@ -243,6 +342,41 @@ mod tests {
                 noise.longest.windows(2).all(|pair| pair[0].length_ns >= pair[1].length_ns);
             assert!(sorted && noise.longest.iter().all(|gap| gap.length_ns >= noise.threshold_ns));
         }
+    }
+
+    #[test]
+    fn every_reading_is_in_the_histogram_and_every_gap_in_the_maxima() {
+        let cpus = linux::thread::affinity().unwrap();
+        let over = Duration::from_millis(100);
+
+        let watched =
+            watch(&Options { cpus, over, threshold: None, trace: false }, Some(2)).unwrap();
+
+        assert_eq!(watched.interval, Duration::from_millis(1));
+        for (cpu, noise) in &watched.noise.cpus {
+            let (readings, maxima) = (&watched.readings[cpu], &watched.maxima[cpu]);
+            assert!(readings.len() > noise.gaps, "{noise:?}");
+            // A histogram of three digits, of another of three digits.
+            let longest = readings.max();
+            assert!(longest >= noise.max_ns - noise.max_ns / 400, "{longest} {noise:?}");
+            assert!(longest <= noise.max_ns + noise.max_ns / 400 + 1, "{longest} {noise:?}");
+            assert!(maxima.len() >= 100, "{}", maxima.len());
+            let greatest = maxima.iter().copied().max().unwrap();
+            assert!(greatest <= noise.max_ns, "{greatest} {noise:?}");
+            assert_eq!(watched.costs[cpu].counted.len() + watched.costs[cpu].unknown.len(), 10);
+        }
+    }
+
+    #[test]
+    fn long_readings_keep_their_number_and_are_not_longer_than_the_longest() {
+        let mut counted = counted(&[(20, 5)], 2, 1_000_003);
+        counted.longer.record_n(1_000_003, 2).unwrap();
+
+        let readings = counted.readings(TickRate::from_hz(1_000_000_000).unwrap());
+
+        assert_eq!(readings.len(), 7);
+        assert_eq!(readings.count_between(20, 20), 5);
+        assert_eq!(readings.count_at(1_000_003), 2);
     }
 
     #[test]

@@ -2,8 +2,13 @@
 //!
 //! These are not about the machine, so they are not among [`super::all`], and only run with `--process`.
 
+use linux::counters::Event;
+
 use super::{Check, Context, Outcome};
-use crate::{Fact, Section, facts::process::Process};
+use crate::{
+    Fact, Section,
+    facts::process::{Counted, Process},
+};
 
 /// What is looked at of a process.
 pub(super) const CHECKS: &[Check] = &[
@@ -90,6 +95,35 @@ pub(super) const CHECKS: &[Check] = &[
         explain: "Memory that was swapped out comes back by a major fault, which takes as long as the swap device.",
         sources: &["smaps_rollup in proc_pid_smaps(5)"],
         look: swapped,
+        ..PROCESS
+    },
+    Check {
+        id: "PROC-09",
+        title: "cycles, instructions and misses",
+        why: "misses say where a thread waits for memory; instructions a cycle of a poll loop say next to nothing",
+        explain: "The processor counts cycles, instructions, cache and branch misses of each thread. A thread that \
+                  polls an empty queue executes the same few instructions from the first cache as fast as it can: \
+                  its instructions a cycle are high when it has nothing to do, and fall when packets come. So the \
+                  figure is shown and not judged; compare it with itself, at the same load, before and after a \
+                  change.\n\nCache misses of a worker at a steady load are the figure to watch: they rise when a \
+                  neighbour shares its last cache, when its memory is on another node, or when its tables outgrew \
+                  the cache.\n\nMany virtual machines have no counters, and where kernel.perf_event_paranoid is 2 or \
+                  more only root or CAP_PERFMON may count what the kernel does for a thread. What could not be \
+                  counted is unknown, not good.",
+        sources: &["perf_event_open(2)", "Linux Documentation/admin-guide/perf-security.rst"],
+        look: hardware,
+        ..PROCESS
+    },
+    Check {
+        id: "PROC-10",
+        title: "what the kernel counted of it",
+        why: "a polling thread that is moved or switched away was not alone on its CPU",
+        explain: "The kernel's own counts, of all threads of the process together while it was looked at: the time \
+                  they ran, how often they left their CPU and came back on another, how often they touched memory \
+                  that was not mapped. They need no counter of the processor. Threads that wait for a socket or a \
+                  timer leave their CPU as they should; PROC-05 judges those on the workers' CPUs.",
+        sources: &["perf_event_open(2)"],
+        look: software,
         ..PROCESS
     },
 ];
@@ -289,3 +323,81 @@ fn swapped(context: &Context<'_>) -> Outcome {
         })
     })
 }
+
+/// What was counted, with a line about the counting.
+fn counted<'a>(context: &Context<'a>) -> Result<(&'a Counted, String), Outcome> {
+    let process = of(context)?;
+    let counted = super::judge::known(&process.cost, "nothing was counted")?;
+    let Counted { seconds, threads, of, .. } = counted;
+    let line = match threads == of {
+        true => format!("{threads} threads, counted for {seconds:.2} s"),
+        false => format!("{threads} of {of} threads, counted for {seconds:.2} s"),
+    };
+    Ok((counted, line))
+}
+
+/// A line for each event of one kind: its count, or why there is none.
+fn lines(counted: &Counted, is_hardware: bool) -> Vec<String> {
+    let known = counted.cost.counted.iter().filter(|(event, _)| event.is_hardware() == is_hardware);
+    let known = known.map(|(event, count)| {
+        let scaled = match count.share < 0.995 {
+            true => format!(", estimated from {:.0} % of the time", count.share * 100.0),
+            false => String::new(),
+        };
+        let user = if count.is_user_only { ", without the kernel's part" } else { "" };
+        match event {
+            Event::TaskClock => format!("{event}: {} ms{scaled}{user}", count.value / 1_000_000),
+            _ => format!("{event}: {}{scaled}{user}", count.value),
+        }
+    });
+    let unknown = counted.cost.unknown.iter().filter(|(event, _)| {
+        event.is_hardware() == is_hardware && !counted.cost.counted.contains_key(event)
+    });
+    known.chain(unknown.map(|(event, why)| format!("{event}: not known: {why}"))).collect()
+}
+
+fn hardware(context: &Context<'_>) -> Outcome {
+    super::judge::settled(|| {
+        let (counted, line) = counted(context)?;
+        if let Some(why) = counted.cost.no_hardware() {
+            return Ok(Outcome::unknown(why));
+        }
+        let rates = counted.cost.rates();
+        let rates: Vec<String> = rates.iter().map(ToString::to_string).collect();
+        let seen = match rates.is_empty() {
+            true => "counted, but not enough for a rate".to_owned(),
+            false => rates.join(", "),
+        };
+        Ok(Outcome::info(seen)
+            .details([line].into_iter().chain(lines(counted, true)).collect::<Vec<_>>()))
+    })
+}
+
+fn software(context: &Context<'_>) -> Outcome {
+    super::judge::settled(|| {
+        let (counted, line) = counted(context)?;
+        let known: Vec<String> = counted
+            .cost
+            .counted
+            .iter()
+            .filter(|(event, _)| !event.is_hardware())
+            .map(|(event, count)| match event {
+                Event::TaskClock => {
+                    #[expect(clippy::cast_precision_loss, reason = "shown with two digits")]
+                    let cpus = count.value as f64 / 1e9 / counted.seconds.max(1e-9);
+                    format!("{cpus:.2} CPUs busy")
+                }
+                _ => format!("{} {event}", count.value),
+            })
+            .collect();
+        if known.is_empty() {
+            let why = counted.cost.unknown.iter().find(|(event, _)| !event.is_hardware());
+            return Ok(Outcome::unknown(why.map_or("nothing was counted", |(_, why)| why)));
+        }
+        Ok(Outcome::info(known.join(", "))
+            .details([line].into_iter().chain(lines(counted, false)).collect::<Vec<_>>()))
+    })
+}
+
+#[cfg(test)]
+mod tests;

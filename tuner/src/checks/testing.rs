@@ -99,7 +99,8 @@ impl Fake {
         self.with_context(run)
     }
 
-    fn with_context<R>(&self, look: impl FnOnce(&Context<'_>) -> R) -> R {
+    /// Whatever is made of it with what checks look at.
+    pub(crate) fn with_context<R>(&self, look: impl FnOnce(&Context<'_>) -> R) -> R {
         let facts = Facts::read(&Source::at(self.dir.path()).unwrap());
         let mut intent = Intent::without_config(&facts).unwrap();
         intent.placement = match &self.workers {

@@ -2,14 +2,19 @@
 
 mod about;
 
+use std::time::Duration;
+
 use clap::ValueEnum;
 
 use super::{Failure, Session};
 use crate::{
-    Exit, Facts, Finding, Section, checks,
-    facts::process::{Process, ProcessError},
+    Exit, Fact, Facts, Finding, Section, checks,
+    facts::process::{Counting, Process, ProcessError},
     report,
 };
+
+/// For how long a process is counted when nothing is measured.
+const MOMENT: Duration = Duration::from_millis(250);
 
 /// Say what is good and what is not, why, and what would mend it.
 #[derive(Debug, clap::Args)]
@@ -25,7 +30,8 @@ pub(super) struct Args {
     /// Only what is about this network interface.
     #[arg(long, value_name = "IF")]
     interface: Option<String>,
-    /// Look at this process too: a name or a number.
+    /// Look at this process too: a name or a number. What its threads cost is counted for as long as `--measure` says, or
+    /// for a quarter of a second.
     #[arg(long, value_name = "NAME|PID")]
     process: Option<String>,
     /// In which notation to answer.
@@ -70,11 +76,25 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         None => None,
     };
     let intent = session.intent(&source, &facts)?;
-    let measured = session.measured(args.measure, &source, &intent)?;
-    let process = match &args.process {
+    let mut process = match &args.process {
         Some(wanted) => Some(Process::read(&source, &facts, wanted).map_err(usage)?),
         None => None,
     };
+    let counting = process.as_ref().filter(|_| source.is_live()).map(|process| {
+        let paranoid = source.parse("proc/sys/kernel/perf_event_paranoid", "a number");
+        Counting::start(process, paranoid.into_value())
+    });
+    let measured = session.measured(args.measure, &source, &intent)?;
+    if let Some(process) = &mut process {
+        process.cost = source.ask(&format!("process/{}/cost", process.id), || {
+            let Some(counting) = counting else { return Fact::Absent };
+            if measured.is_none() {
+                // What is not watched for as long as somebody asked for is counted for a moment.
+                std::thread::sleep(MOMENT);
+            }
+            Fact::Is(counting.finish())
+        });
+    }
     let context = checks::Context::new(&facts, &intent)
         .with_measured(measured.as_ref())
         .with_process(process.as_ref());

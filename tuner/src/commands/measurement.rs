@@ -1,14 +1,17 @@
 //! `barewire-tune measure`
 
+mod keep;
+mod pictures;
+
 use std::{
-    fs::{self, File},
-    io::{self, BufWriter},
+    fs,
     path::{Path, PathBuf},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
 use config::CpuSet;
-use distribution::{Series, decode, draw, hgrm, hlog};
+use distribution::{Series, decode, draw};
+use linux::counters::Event;
 
 use super::{Failure, Session};
 use crate::{
@@ -33,7 +36,8 @@ pub(super) struct Args {
     /// Do not join gaps with the kernel's trace, which makes a little noise of its own.
     #[arg(long)]
     no_trace: bool,
-    /// Keep everything in this folder: measure.json, an .hlog and an .hgrm for each distribution.
+    /// Keep everything in this folder: measure.json, an .hlog, an .hgrm for each distribution, and pictures of them in
+    /// SVG and PNG.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Measure nothing: compare two measurements that were kept.
@@ -88,6 +92,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         housekeeping: intent.housekeeping().value().and_then(CpuSet::first),
         over: args.over,
         trace: !args.no_trace,
+        paranoid: source.parse("proc/sys/kernel/perf_event_paranoid", "a number").into_value(),
     };
     let kernel = source.text("proc/sys/kernel/osrelease").into_value();
     let err = &mut *session.err;
@@ -97,7 +102,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     };
     let measured = Measurement::take(&options, facts.machine.value(), kernel, &mut progress)?;
     if let Some(folder) = &args.out {
-        keep(folder, &measured, args.over)
+        keep::keep(folder, &measured, args.over)
             .map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
     }
     if args.json {
@@ -131,6 +136,21 @@ fn show(measured: &Measurement, session: &mut Session<'_>) -> Result<(), Failure
     if let Some(why) = &measured.noise.unattributed {
         writeln!(out, "no causes: {why}")?;
     }
+    for (cpu, cost) in &measured.costs {
+        let mut said: Vec<String> = cost.rates().iter().map(ToString::to_string).collect();
+        said.extend(cost.counted.iter().filter(|(event, _)| !event.is_hardware()).map(
+            |(event, count)| match event {
+                Event::TaskClock => format!("ran for {:.3} s", seconds(count.value)),
+                _ => format!("{} {event}", count.value),
+            },
+        ));
+        if !said.is_empty() {
+            writeln!(out, "CPU {cpu}, its spinning thread: {}", said.join(", "))?;
+        }
+    }
+    if let Some(why) = measured.costs.values().find_map(noise::Cost::no_hardware) {
+        writeln!(out, "no counts of the processor: {why}")?;
+    }
     for times in measured.times.values() {
         let figures: Vec<String> = times
             .distribution
@@ -152,6 +172,11 @@ fn show(measured: &Measurement, session: &mut Session<'_>) -> Result<(), Failure
     Ok(())
 }
 
+#[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
+fn seconds(nanoseconds: u64) -> f64 {
+    nanoseconds as f64 / 1e9
+}
+
 #[expect(clippy::cast_precision_loss, reason = "shown with one digit")]
 fn micros(nanoseconds: u64) -> f64 {
     nanoseconds as f64 / 1e3
@@ -160,34 +185,6 @@ fn micros(nanoseconds: u64) -> f64 {
 #[expect(clippy::cast_precision_loss, reason = "shown with three digits")]
 fn percent(nanoseconds: u64, seconds: f64) -> f64 {
     nanoseconds as f64 / 1e9 / seconds.max(1e-9) * 100.0
-}
-
-/// Writes everything into a folder.
-fn keep(folder: &Path, measured: &Measurement, over: Duration) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    serde_json::to_writer_pretty(
-        BufWriter::new(File::create(folder.join("measure.json"))?),
-        measured,
-    )?;
-    let mut histograms = Vec::new();
-    for (name, times) in &measured.times {
-        let histogram = decode(&times.distribution.hdr_v2).map_err(io::Error::other)?;
-        let file = format!("{}.hgrm", name.replace('/', "-"));
-        hgrm::write(BufWriter::new(File::create(folder.join(file))?), &histogram, 1.0)?;
-        histograms.push((name, histogram));
-    }
-    let intervals: Vec<hlog::Interval<'_>> = histograms
-        .iter()
-        .map(|(tag, histogram)| hlog::Interval {
-            tag,
-            histogram,
-            after: Duration::ZERO,
-            length: over,
-        })
-        .collect();
-    let begin = SystemTime::now().checked_sub(over).unwrap_or(SystemTime::UNIX_EPOCH);
-    let file = BufWriter::new(File::create(folder.join("measure.hlog"))?);
-    hlog::write(file, "barewire-tune measure: nanoseconds", begin, &intervals)
 }
 
 fn read(file: &Path) -> Result<Measurement, Failure> {

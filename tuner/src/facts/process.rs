@@ -1,10 +1,14 @@
 //! One process that was asked about: what it may do, where its memory is.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
 use config::NumaNode;
-use linux::task::Task;
-use serde::Serialize;
+use linux::{
+    counters::{Counters, Event, Of},
+    task::Task,
+};
+use noise::Cost;
+use serde::{Deserialize, Serialize};
 
 use crate::{Fact, Facts, Source};
 
@@ -30,6 +34,65 @@ pub struct Process {
     pub swapped: Fact<u64>,
     /// Memory that is locked, in bytes.
     pub locked: Fact<u64>,
+    /// What its threads cost while they were counted.
+    pub cost: Fact<Counted>,
+}
+
+/// What the threads of a process cost while they were counted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Counted {
+    /// For how long, in seconds.
+    pub seconds: f64,
+    /// How many threads, of how many there were.
+    pub threads: usize,
+    /// How many there were.
+    pub of: usize,
+    /// What all of them cost together.
+    pub cost: Cost,
+}
+
+/// Threads that are counted at most: each has a file for each event, and a thousand files are what most may open.
+const COUNTED: usize = 64;
+
+/// A process that is being counted.
+#[derive(Debug)]
+pub struct Counting {
+    began: Instant,
+    threads: Vec<Counters>,
+    of: usize,
+}
+
+impl Counting {
+    /// Counts the threads of a process from now on; of many those that ran most. `paranoid` is
+    /// `kernel.perf_event_paranoid`, where it is known.
+    #[must_use]
+    pub fn start(process: &Process, paranoid: Option<i32>) -> Self {
+        let mut threads: Vec<&Task> = process.threads.iter().collect();
+        let ran = |task: &&Task| task.stat.user_ticks.saturating_add(task.stat.system_ticks);
+        threads.sort_by_key(|task| std::cmp::Reverse(ran(task)));
+        let count = |task: &&Task| Counters::start(Of::Thread(task.stat.id), &Event::ALL, paranoid);
+        Self {
+            threads: threads.iter().take(COUNTED).map(count).collect(),
+            of: threads.len(),
+            began: Instant::now(),
+        }
+    }
+
+    /// What it came to.
+    #[must_use]
+    pub fn finish(self) -> Counted {
+        let mut cost = Cost::default();
+        for thread in &self.threads {
+            cost.add(&Cost::of(&thread.counts()));
+        }
+        Counted {
+            seconds: self.began.elapsed().as_secs_f64(),
+            threads: self.threads.len(),
+            of: self.of,
+            cost,
+        }
+    }
 }
 
 /// Why there is no such process.
@@ -101,6 +164,7 @@ impl Process {
             transparent_huge: kib("AnonHugePages"),
             swapped: kib("Swap"),
             locked: kib("Locked"),
+            cost: Fact::unknown("it was not counted"),
         })
     }
 }
