@@ -16,8 +16,8 @@ use crate::{
 
 /// How long the last frames may take.
 const LATE: Duration = Duration::from_secs(20);
-/// Every frame of a flow has this length.
-const LENGTH: usize = 64;
+/// The lengths of a flow's frames: Ethernet's, without the FCS.
+const LENGTHS: std::ops::RangeInclusive<u32> = 60..=1514;
 /// Between two looks at whether the flow ends.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -129,7 +129,7 @@ fn send(nic: &Nic, pause: Duration, shared: &Shared) -> Result<(), LabError> {
         if shared.is_ending.load(Relaxed) {
             break;
         }
-        nic.send(&frame(LENGTH, number))?;
+        nic.send(&frame(length(number), number))?;
         shared.sent.store(number + 1, Relaxed);
         due += pause;
         // Late ones are not made up for: a burst would be another test.
@@ -165,11 +165,19 @@ fn receive(nic: &Nic, shared: &Shared) -> Result<Tally, LabError> {
     }
 }
 
+/// Of a frame with that number: any, but always the same (Knuth's multiplicative hash).
+fn length(number: u32) -> usize {
+    let lengths = LENGTHS.end() - LENGTHS.start() + 1;
+    let chosen = LENGTHS.start() + (number.wrapping_mul(2_654_435_761) >> 16) % lengths;
+    usize::try_from(chosen).unwrap_or(usize::MAX)
+}
+
 /// One frame that came, number `next` being the one after the highest so far.
 fn count(got: &[u8], tally: &mut Tally, seen: &mut Vec<bool>, next: &mut u32) {
     let number = got.get(14..18).and_then(|bytes| bytes.try_into().ok()).map(u32::from_be_bytes);
     // One in a million would be a forwarder's invention.
-    let Some(number) = number.filter(|number| *number < 1 << 24 && got == frame(LENGTH, *number))
+    let Some(number) =
+        number.filter(|number| *number < 1 << 24 && got == frame(length(*number), *number))
     else {
         tally.changed += 1;
         return;
@@ -194,7 +202,7 @@ mod tests {
     fn tally_of(numbers: &[u32]) -> Tally {
         let (mut tally, mut seen, mut next) = (Tally::default(), Vec::new(), 0);
         for number in numbers {
-            count(&frame(LENGTH, *number), &mut tally, &mut seen, &mut next);
+            count(&frame(length(*number), *number), &mut tally, &mut seen, &mut next);
         }
         tally
     }
@@ -210,7 +218,7 @@ mod tests {
     fn what_is_lost_repeated_late_or_changed_is_told_apart() {
         let mut tally = Tally { sent: 6, ..tally_of(&[0, 2, 2, 1, 5]) };
         assert_eq!((tally.lost(), tally.twice, tally.out_of_order), (2, 1, 1));
-        let mut broken = frame(LENGTH, 3);
+        let mut broken = frame(length(3), 3);
         broken[40] ^= 1;
         count(&broken, &mut tally, &mut Vec::new(), &mut 0);
         assert_eq!(tally.changed, 1);

@@ -47,6 +47,7 @@ mod qmp;
 mod recipe;
 mod skip;
 mod snapshot;
+mod soak;
 mod timed;
 mod wire;
 
@@ -62,4 +63,5 @@ pub use nic::Nic;
 pub use recipe::{Debian, Kernel, Recipe};
 pub use skip::{cache_of_this_tree, guest_or_skip, image_or_skip, skip, under_test};
 pub use snapshot::Snapshot;
+pub use soak::{Soaked, soak};
 pub use wire::Exit;

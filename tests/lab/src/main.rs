@@ -53,6 +53,15 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true)]
         command: Vec<String>,
     },
+    /// Let the installed daemon forward under random frames, reloads and faults
+    Soak {
+        /// For how long
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+        /// What decides on the events; printed, and by default the time
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Run lines from standard input in a fresh guest, one after the other
     Shell,
     /// Remove the cache
@@ -114,6 +123,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, LabError> {
             show(&output);
             Ok(code(output.exit))
         }
+        Command::Soak { minutes, seed } => soaked(&mut guest, *minutes, *seed),
         Command::Shell => shell(&mut guest),
         Command::Build | Command::Clean => unreachable!("done above"),
     }
@@ -146,7 +156,7 @@ fn build(cli: &Cli, image: &Image) -> Result<ExitCode, LabError> {
 }
 
 fn fresh(cli: &Cli, image: &Image) -> Result<Guest, LabError> {
-    let snapshot = if cli.installed {
+    let snapshot = if cli.installed || matches!(cli.command, Command::Soak { .. }) {
         lab::installed(image, &machine(cli), recipe(cli).debian())?
     } else {
         Snapshot::of(image, &machine(cli))?
@@ -155,6 +165,20 @@ fn fresh(cli: &Cli, image: &Image) -> Result<Guest, LabError> {
     let guest = Guest::restore(&snapshot)?;
     say("a guest, restored", begun.elapsed());
     Ok(guest)
+}
+
+fn soaked(guest: &mut Guest, minutes: u64, seed: Option<u64>) -> Result<ExitCode, LabError> {
+    let time = std::time::UNIX_EPOCH.elapsed().map_or(1, |time| time.as_secs());
+    let seed = seed.unwrap_or(time);
+    println!("soaking for {minutes} minutes, with --seed {seed}");
+    let begun = Instant::now();
+    let soaked = lab::soak(guest, Duration::from_secs(60 * minutes), seed, |what| {
+        say(what, begun.elapsed());
+    })?;
+    println!("{soaked}");
+    let complaints = soaked.complaints();
+    complaints.iter().for_each(|complaint| eprintln!("barewire-lab: {complaint}"));
+    Ok(if complaints.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// One line after the other. The directory stays from line to line; other state of the shell does not.

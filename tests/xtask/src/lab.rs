@@ -9,6 +9,7 @@ use std::{
 use clap::{Subcommand, ValueEnum};
 
 use crate::{
+    package,
     run::{self, Failure, Interrupt},
     say, setup, test, tree,
 };
@@ -54,6 +55,18 @@ enum Action {
         /// Passed to `cargo nextest run`
         #[arg(last = true)]
         nextest: Vec<String>,
+    },
+    /// Let the installed daemon forward under random frames, reloads and faults, and account for all of it
+    Soak {
+        /// For how long
+        #[arg(long, default_value_t = 60)]
+        minutes: u64,
+        /// What decides on the events, to have the same again
+        #[arg(long)]
+        seed: Option<u64>,
+        /// Take the packages that are there
+        #[arg(long)]
+        no_build: bool,
     },
     /// Run lines from standard input in a fresh machine
     Shell,
@@ -121,15 +134,22 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
         }
         Action::Shell => run::quiet_step(interrupt, "lab", &mut options.lab("shell"))?,
         Action::Clean => run::step(interrupt, "lab", &mut options.lab("clean"))?,
+        Action::Soak { minutes, seed, no_build } => {
+            if !no_build {
+                package::run(&package::Options::for_the_lab(), interrupt)?;
+            }
+            let mut soak = options.lab("soak");
+            soak.arg("--minutes").arg(minutes.to_string());
+            if let Some(seed) = seed {
+                soak.arg("--seed").arg(seed.to_string());
+            }
+            run::step(interrupt, "soak", &mut soak)?;
+        }
         Action::Test { no_build, nextest } => {
             if !no_build {
                 run::step(interrupt, "lab", &mut options.lab("build"))?;
                 // They are copied into the machine.
-                run::step(
-                    interrupt,
-                    "build, optimised",
-                    &mut tree::cargo(["build", "--release", "--bins", "--quiet"]),
-                )?;
+                package::run(&package::Options::for_the_lab(), interrupt)?;
             }
             let skips = tests(options, nextest, interrupt)?;
             if !no_build && skips.iter().any(|skip| skip.contains("needs the image")) {

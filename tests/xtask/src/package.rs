@@ -44,6 +44,20 @@ pub(crate) struct Options {
     no_setup: bool,
 }
 
+impl Options {
+    /// For machines that nobody ships to.
+    pub(crate) fn for_the_lab() -> Self {
+        Self {
+            quick: false,
+            no_build: false,
+            no_lintian: true,
+            revision: 1,
+            out: None,
+            no_setup: false,
+        }
+    }
+}
+
 /// Makes them.
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failure> {
     let begun = Instant::now();

@@ -58,10 +58,11 @@ fn two_instances_share_nothing_and_the_death_of_one_is_not_the_other_s() {
         start(guest, &unit);
         mirrors(guest, nic, 1);
 
-        // Its pages come from its node, and from nowhere else.
+        // Its packet memory comes from its node; DPDK takes a page or two for itself where it is started.
         for other in 0..2_u8 {
             let (now, then) = (free_pages(guest, other), free[usize::from(other)]);
-            assert_eq!(now < then, other == node, "{name}: node {other} had {then}, has {now}");
+            let is_whole = if other == node { now + 32 <= then } else { now + 2 >= then };
+            assert!(is_whole, "{name}: node {other} had {then} pages, has {now}");
             free[usize::from(other)] = now;
         }
         held.push(holdings(guest, &unit));
@@ -90,21 +91,23 @@ fn a_fence_around_an_instance_refuses_a_worker_outside_of_it() {
     let guest = &mut guest;
     let text = mirror(guest, "west", 3, "core");
     guest.write("/etc/barewire/core.toml", 0o644, &text).unwrap();
-    guest.must(
-        "d=/etc/systemd/system/barewired@core.service.d; mkdir -p $d; \
-         sed 's/^AllowedCPUs=.*/AllowedCPUs=0 2/; s/^AllowedMemoryNodes=.*/AllowedMemoryNodes=1/' \
-         /usr/share/doc/barewire/examples/drop-ins/cpus.conf > $d/cpus.conf; systemctl daemon-reload",
-    );
+    let fence = include_str!("../../../../systemd/drop-ins/cpus.conf");
+    assert!(fence.contains("AllowedCPUs=0 2-5\n") && fence.contains("AllowedMemoryNodes=0\n"));
+    let fence = |cpus: &str| {
+        let cpus = format!("AllowedCPUs={cpus}\n");
+        fence.replace("AllowedCPUs=0 2-5\n", &cpus).replace("Nodes=0\n", "Nodes=0-1\n")
+    };
+    let file = "/etc/systemd/system/barewired@core.service.d/cpus.conf";
+    guest.write(file, 0o644, &fence("0 2")).unwrap();
+    guest.must("systemctl daemon-reload");
 
     let started = guest.run("systemctl start barewired@core").unwrap();
 
     let log = journal(guest, "barewired@core");
     assert!(!started.success(), "{log}");
     assert!(log.contains("CPU 3"), "{log}");
-    guest.must(
-        "sed -i 's/=0 2/=0 2-3/' /etc/systemd/system/barewired@core.service.d/cpus.conf; systemctl daemon-reload; \
-         systemctl reset-failed barewired@core",
-    );
+    guest.write(file, 0o644, &fence("0 2-3")).unwrap();
+    guest.must("systemctl stop barewired@core; systemctl daemon-reload");
     start(guest, "barewired@core");
     mirrors(guest, "west", 1);
 }
