@@ -40,6 +40,7 @@ const TEST_PACKAGES: &[(&str, &str)] = &[
     ("systemd", "systemd-analyze reads the units"),
     ("udev", "udevadm reads the rules"),
     ("procps", "sysctl reads the drop-in"),
+    ("chromium", "opens the bench's page: a phone, a desktop, print"),
 ];
 
 /// What the virtual lab needs besides. Its emulator comes with its images, into the cache.
