@@ -10,6 +10,7 @@
 //! | `fuzz` | coverage-guided fuzzing of the parsers, for so many seconds each |
 //! | `loom` | the rings' model checks alone |
 //! | `abi` | builds and tests against another DPDK release, in a root directory of its own |
+//! | `mutants` | changes thresholds of the tuner's checks, and looks whether a test notices |
 //! | `man` | writes the man pages to target/man |
 //! | `package` | builds .deb packages in target/package, and has lintian look at them |
 //! | `lab` | a virtual bare-metal machine: builds its image, runs the tests that need a real boot, lets you in |
@@ -30,6 +31,7 @@ mod fuzz;
 mod hugepages;
 mod lab;
 mod man;
+mod mutants;
 mod package;
 mod run;
 mod say;
@@ -79,6 +81,8 @@ enum Command {
         /// The release: 22.11, 24.11 or 25.11
         release: String,
     },
+    /// Change thresholds and verdicts of the tuner's checks, and look whether a test notices
+    Mutants(mutants::Options),
     /// Write the man pages to target/man
     Man,
     /// Build the Debian packages
@@ -115,6 +119,7 @@ fn dispatch(command: Command, interrupt: &Interrupt) -> Result<(), Failure> {
         Command::Fuzz(options) => fuzz::run(&options, interrupt),
         Command::Loom => test::loom(interrupt),
         Command::Abi { release } => abi::run(&release, interrupt),
+        Command::Mutants(options) => mutants::run(&options, interrupt),
         Command::Man => man::run(interrupt),
         Command::Package(options) => package::run(&options, interrupt),
         Command::Lab(options) => lab::run(&options, interrupt),
