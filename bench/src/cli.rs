@@ -34,6 +34,8 @@ pub enum Command {
     Run(RunArgs),
     /// Two runs: before and after a change, of two builds, on two hosts
     Compare(CompareArgs),
+    /// A run as a page for a browser, with its plots and tables as files
+    Report(ReportArgs),
     /// What this host can be believed about: its class, from what it does to a thread that wants to be left alone
     Qualify(QualifyArgs),
     /// barewired against dpdk-testpmd: the same core, the same virtual devices, the same settings
@@ -97,6 +99,16 @@ pub struct CompareArgs {
     /// As JSON
     #[arg(long)]
     pub json: bool,
+}
+
+/// `barewire-bench report`
+#[derive(Debug, Clone, Args)]
+pub struct ReportArgs {
+    /// The run: its directory, or its result.json
+    pub run: PathBuf,
+    /// The page alone, into this file; by default report.html beside the result, and its plots and tables in plots/
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
 }
 
 /// `barewire-bench qualify`

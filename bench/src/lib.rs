@@ -7,6 +7,7 @@
 //! ```text
 //!  run          the kernel's paths against those around it: round trips of open-loop probes
 //!  peer         barewired against dpdk-testpmd, driven through their own counters
+//!  report       a run as a page for a browser
 //!  compare      two runs: before and after, here and there
 //!  qualify      what this host can be believed about
 //!
@@ -45,6 +46,7 @@ pub mod peer;
 pub mod probe;
 pub mod program;
 pub mod qualify;
+pub mod report;
 pub mod run;
 pub mod say;
 pub mod wire;

@@ -7,7 +7,7 @@ use bench::{
     cli::{Cli, Command},
     compare,
     exit::Exit,
-    peer, qualify, run, say,
+    peer, qualify, report, run, say,
 };
 use clap::{CommandFactory as _, Parser as _};
 
@@ -23,6 +23,7 @@ fn main() -> ExitCode {
             error.exit()
         }),
         Command::Compare(args) => compare::run(&args).unwrap_or_else(|error| failure(&error)),
+        Command::Report(args) => report::run(&args).unwrap_or_else(|error| failure(&error)),
         Command::Qualify(args) => qualify::run(&args).unwrap_or_else(|error| failure(&error)),
         Command::Echo(args) => match run::echo::run(&args) {
             Ok(()) => Exit::Measured,
