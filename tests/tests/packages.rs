@@ -230,7 +230,13 @@ fn packages_come_stay_and_go_without_a_trace() {
         "{stays:#?}"
     );
 
-    // --- purged: nothing stays
+    // --- purged: nothing stays, nor what an operator enabled
+    copy.must(
+        "cd /etc/systemd/system; mkdir -p barewired.service.requires multi-user.target.wants\n\
+         ln -s /lib/systemd/system/barewired@.service multi-user.target.wants/barewired@edge.service\n\
+         ln -s /lib/systemd/system/barewire-bind@.service \
+               barewired.service.requires/barewire-bind@0000:3b:00.0.service",
+    );
     copy.must("dpkg --no-triggers --purge barewire-bench barewire-tune barewire");
     assert_eq!(copy.differences(), Vec::<String>::new());
     copy.must(

@@ -6,5 +6,6 @@
 mod faults;
 mod forwards;
 mod instances;
+mod packages;
 mod restarts;
 mod site;
