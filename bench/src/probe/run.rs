@@ -27,6 +27,8 @@ pub struct Plan {
     pub keep: usize,
     /// The pieces of the measured time that maxima are told of.
     pub interval: Duration,
+    /// So long into the measured time a probe leaves that is followed by itself.
+    pub tagged: Option<Duration>,
 }
 
 /// Longer runs do not fit into a probe's 40 bits of nanoseconds.
@@ -57,6 +59,8 @@ pub struct Trial {
     pub slowest: Vec<Flight>,
     /// The longest response of the probes that should have left in each piece of the measured time; 0 when none came back.
     pub maxima: Vec<u64>,
+    /// The flight of the probe that was followed by itself, if it came back.
+    pub tagged: Option<Flight>,
     /// When it began, in nanoseconds of the clock: all other times of a trial count from here.
     pub begin: u64,
     /// Frames in each receive that had any: how batched the answers came, by number of frames.
@@ -201,6 +205,7 @@ struct State {
     /// Probes that left later than they can say: number and departure, by the lower bits of the number.
     very_late: Vec<(u32, u64)>,
     maxima: Maxima,
+    tag: Tag,
 }
 
 impl State {
@@ -219,6 +224,7 @@ impl State {
             bursts: vec![0; WIDEST + 1],
             very_late: vec![(u32::MAX, 0); REMEMBERED],
             maxima: Maxima::new(plan),
+            tag: Tag::new(plan),
         }
     }
 
@@ -229,6 +235,7 @@ impl State {
         if intended >= warm {
             self.first_measured.get_or_insert(self.next);
             self.measured.sent();
+            self.tag.sent(intended, self.next);
             self.latency.sent(intended, sent);
         } else {
             self.warm_up.sent();
@@ -262,6 +269,7 @@ impl State {
             if self.measured.returned(sequence) {
                 self.latency.returned(flight.intended, flight.sent, flight.back);
                 self.slowest.add(flight);
+                self.tag.returned(probe.sequence, flight);
                 self.maxima.add(flight.intended - warm, flight.response());
             }
         } else if self.warm_up.returned(probe.sequence) {
@@ -288,8 +296,35 @@ impl State {
             gaps_missed,
             slowest: self.slowest.into_sorted(),
             maxima: self.maxima.longest,
+            tagged: self.tag.flight,
             begin,
             receive_bursts: self.bursts,
+        }
+    }
+}
+
+/// The probe that is followed by itself: the first from its time on.
+struct Tag {
+    from: u64,
+    sequence: Option<u32>,
+    flight: Option<Flight>,
+}
+
+impl Tag {
+    fn new(plan: &Plan) -> Self {
+        let from = plan.tagged.map_or(u64::MAX, |after| ns(plan.warm_up + after));
+        Self { from, sequence: None, flight: None }
+    }
+
+    fn sent(&mut self, intended: u64, sequence: u32) {
+        if intended >= self.from {
+            self.sequence.get_or_insert(sequence);
+        }
+    }
+
+    fn returned(&mut self, sequence: u32, flight: Flight) {
+        if self.sequence == Some(sequence) {
+            self.flight = Some(flight);
         }
     }
 }

@@ -36,6 +36,7 @@ fn plan() -> Plan {
         drain: Duration::from_millis(200),
         keep: 100,
         interval: Duration::from_millis(10),
+        tagged: None,
     }
 }
 
@@ -118,6 +119,24 @@ fn a_path_that_holds_frames_back_shows_it_in_both() {
         trial.slowest[0].response(),
         trial.latency.response.max().min(trial.slowest[0].response())
     );
+}
+
+#[test]
+fn the_probe_in_the_middle_is_followed_by_itself() {
+    let tagged = |lost| {
+        let mut clock = StepClock::new(200);
+        let mut path = Path::new(Faults { delay: 50 * US, lost, ..Faults::default() }, &clock);
+        let schedule = Schedule::new(10_000.0, Pattern::Constant).unwrap();
+        let plan = Plan { tagged: Some(Duration::from_millis(500)), ..plan() };
+        run(&plan, schedule, &mut template(), &mut path, &mut clock).unwrap().tagged
+    };
+
+    let flight = tagged(BTreeSet::new()).unwrap();
+
+    // 0.1 s to warm up, then 0.5 s.
+    assert_eq!(flight.intended, 600 * MS);
+    assert!((50 * US..53 * US).contains(&flight.response()), "{flight:?}");
+    assert_eq!(tagged(numbers([6_000])), None);
 }
 
 #[test]

@@ -6,8 +6,10 @@
 use distribution::decode;
 
 use super::{
+    arm::Group,
+    link::cabling,
     plan::{GroupPlan, Member, Plan},
-    result::{CellResult, Floor, GroupResult, MemberResult, Versus, Word},
+    result::{Across, CellResult, Floor, GroupResult, MemberResult, Versus, Word},
     trial::{Cell, PERCENTILES, Trial, ticks_as_s},
 };
 use crate::{
@@ -25,11 +27,7 @@ pub const LEAST_BLOCKS: usize = 5;
 #[must_use]
 pub fn group(plan: &Plan, group: &GroupPlan, trials: &[Trial], seed: u64) -> GroupResult {
     let reference = Member { arm: group.reference, is_twin: false };
-    let cells = group
-        .loads
-        .iter()
-        .flat_map(|load| group.sizes.iter().map(|size| Cell { load: *load, size: *size }));
-    let cells = cells.map(|cell| {
+    let cells = cells(group).map(|cell| {
         let of: Vec<&Trial> =
             trials.iter().filter(|trial| trial.group == group.kind && trial.cell == cell).collect();
         self::cell(plan, group, reference, cell, &of, seed)
@@ -58,7 +56,9 @@ fn cell(
         .collect();
     let members = group.members().into_iter().map(|member| {
         let mut result = self::member(member, trials);
-        if member != reference {
+        // What goes through another wire is no path of the same kind.
+        let wire = |member: Member| cabling(group.kind, member.arm);
+        if member != reference && wire(member) == wire(reference) {
             let versus = COMPARED.into_iter().map(|percentile| {
                 let floor = floors.iter().find(|it| same(it.percentile, percentile));
                 let ratio = ratio(trials, member, reference, percentile, &mut random);
@@ -87,7 +87,7 @@ enum NoRatio {
     },
 }
 
-/// One's percentile through another's, over the blocks that have both.
+/// One's percentile through another's of the same group, over the blocks that have both.
 fn ratio(
     trials: &[&Trial],
     first: Member,
@@ -95,15 +95,61 @@ fn ratio(
     percentile: f64,
     random: &mut fastrand::Rng,
 ) -> Result<Estimate, NoRatio> {
-    let of = |member: Member, block: usize| {
+    let is = |member: Member| move |trial: &Trial| trial.member == member;
+    ratio_of(trials, is(first), is(second), percentile, random)
+}
+
+/// What goes around the kernel over shared memory, through the reference of what goes through it, at the same load and
+/// size. Different wires: a statement about systems.
+#[must_use]
+pub fn across(plan: &Plan, trials: &[Trial], seed: u64) -> Vec<Across> {
+    let group = |kind| plan.groups.iter().find(|group| group.kind == kind);
+    let (Some(shared), Some(reflect)) = (group(Group::Shared), group(Group::Reflect)) else {
+        return Vec::new();
+    };
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut found = Vec::new();
+    let second = (Group::Reflect, Member { arm: reflect.reference, is_twin: false });
+    for cell in cells(shared).filter(|cell| cells(reflect).any(|other| other == *cell)) {
+        let at: Vec<&Trial> = trials.iter().filter(|trial| trial.cell == cell).collect();
+        for arm in &shared.arms {
+            let first = (Group::Shared, Member { arm: *arm, is_twin: false });
+            for percentile in COMPARED {
+                let is = |(group, member)| {
+                    move |trial: &Trial| trial.group == group && trial.member == member
+                };
+                let ratio = ratio_of(&at, is(first), is(second), percentile, &mut random).ok();
+                found.push(Across { first, second, cell, percentile, ratio });
+            }
+        }
+    }
+    found
+}
+
+fn cells(group: &GroupPlan) -> impl Iterator<Item = Cell> {
+    let of = |load: &f64| {
+        let load = *load;
+        group.sizes.iter().map(move |size| Cell { load, size: *size })
+    };
+    group.loads.iter().flat_map(of)
+}
+
+fn ratio_of(
+    trials: &[&Trial],
+    first: impl Fn(&Trial) -> bool,
+    second: impl Fn(&Trial) -> bool,
+    percentile: f64,
+    random: &mut fastrand::Rng,
+) -> Result<Estimate, NoRatio> {
+    let of = |is_it: &dyn Fn(&Trial) -> bool, block: usize| {
         trials
             .iter()
-            .find(|it| it.member == member && it.block == block && it.is_valid())
+            .find(|it| is_it(it) && it.block == block && it.is_valid())
             .and_then(|trial| trial.response_at(percentile))
     };
     let blocks = trials.iter().map(|trial| trial.block + 1).max().unwrap_or(0);
     let pairs: Vec<(f64, f64)> =
-        (0..blocks).filter_map(|block| of(first, block).zip(of(second, block))).collect();
+        (0..blocks).filter_map(|block| of(&first, block).zip(of(&second, block))).collect();
     let never = |is_it: fn(&(f64, f64)) -> bool| {
         2 * pairs.iter().filter(|pair| is_it(pair)).count() > pairs.len()
     };

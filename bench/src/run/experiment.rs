@@ -9,6 +9,7 @@ use super::{
     plan::{GroupPlan, Member, Plan},
     result::{End, LeftOut},
     start::{Lab, Running, StartError, Started, Wanted},
+    throughput::{self, Carried, Throughput},
     trial::{self, Cell, Invalid, Place, Trial},
 };
 use crate::{interrupt::Interrupted, probe::clock::Counter, say, wire::Generator};
@@ -31,6 +32,8 @@ pub struct Made {
     pub starts: Vec<Started>,
     /// Who could not take part.
     pub left_out: Vec<LeftOut>,
+    /// What paths carry.
+    pub throughput: Vec<Throughput>,
 }
 
 /// Why it ended early.
@@ -75,7 +78,7 @@ pub fn run(lab: &Lab, generator: Option<Generator<'_>>, plan: &Plan, seed: u64) 
     (experiment.made, end)
 }
 
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     match error.source() {
         Some(cause) => format!("{error}: {}", chain(cause)),
         None => error.to_string(),
@@ -120,7 +123,13 @@ impl Experiment<'_> {
                 self.member(block, group, member, &mut clock)?;
             }
         }
-        Ok(())
+        let mut carried = Carried::default();
+        let searches = &self.plan.throughput;
+        let done = throughput::run(self.lab, self.generator, searches, &mut clock, &mut carried);
+        self.made.starts.extend(carried.starts);
+        self.made.left_out.extend(carried.left_out);
+        self.made.throughput.extend(carried.found);
+        Ok(done?)
     }
 
     fn is_left_out(&self, group: Group, member: Member) -> bool {

@@ -10,12 +10,18 @@ use super::{
     xdp,
 };
 
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    /// A program at our end.
+    pub attached: Option<Attached>,
+    /// Threads of the kernel that do the path's work.
+    pub threads: Vec<u32>,
+}
+
 /// Addresses, and what the kernel does by itself.
-pub(super) fn prepare(
-    lab: &Lab,
-    inside: &Namespace,
-    arm: Arm,
-) -> Result<Option<Attached>, StartError> {
+pub(super) fn prepare(lab: &Lab, inside: &Namespace, arm: Arm) -> Result<Prepared, StartError> {
+    let mut prepared = Prepared::default();
     let ip = |line: &str| {
         let words: Vec<&str> = line.split(' ').collect();
         inside.command(&words).map(drop)
@@ -33,7 +39,7 @@ pub(super) fn prepare(
         }
         // Frames that a driver's XDP sends go into a queue that the other end's NAPI context empties. For those that it sends
         // back, veth wakes that context only where a program sits as well (`veth_xdp_flush`): one that passes all.
-        Arm::XdpTx => return xdp::hold_open("gen0").map(Some).map_err(StartError::Xdp),
+        Arm::XdpTx => prepared.attached = Some(xdp::hold_open("gen0")?),
         Arm::XdpRedirect => polled(own::command, "gen1")?,
         Arm::KernelRoute | Arm::KernelRouteRps | Arm::KernelRouteThreaded => {
             ip(&format!("ip addr add {FIRST_ADDRESS}/24 dev dut0"))?;
@@ -47,7 +53,7 @@ pub(super) fn prepare(
                 inside.set_interface("dut0/queues/rx-0/rps_cpus", &mask)?;
             }
             if arm == Arm::KernelRouteThreaded {
-                threaded(lab, inside)?;
+                prepared.threads = threaded(lab, inside)?;
             }
         }
         Arm::KernelBridge => {
@@ -74,7 +80,7 @@ pub(super) fn prepare(
         | Arm::Wire
         | Arm::Ring => {}
     }
-    Ok(None)
+    Ok(prepared)
 }
 
 /// A set of one CPU as the kernel reads it: words of 32 bits in base 16, the highest first.
@@ -93,15 +99,17 @@ fn polled(
 }
 
 /// Lets a kernel thread on the measured CPU do the work of `dut0`.
-fn threaded(lab: &Lab, inside: &Namespace) -> Result<(), OwnError> {
+fn threaded(lab: &Lab, inside: &Namespace) -> Result<Vec<u32>, OwnError> {
     let before = napi_threads(&lab.root);
     polled(|words| inside.command(words), "dut0")?;
     inside.set_interface("dut0/threaded", "1")?;
-    for thread in napi_threads(&lab.root).iter().filter(|thread| !before.contains(thread)) {
+    let mut threads = napi_threads(&lab.root);
+    threads.retain(|thread| !before.contains(thread));
+    for thread in &threads {
         let (cpu, thread) = (lab.cpus.measured.to_string(), thread.to_string());
         own::command(&["taskset", "-p", "-c", &cpu, &thread])?;
     }
-    Ok(())
+    Ok(threads)
 }
 
 fn napi_threads(root: &Root) -> Vec<u32> {

@@ -14,11 +14,13 @@ pub mod counters;
 pub mod echo;
 pub mod experiment;
 pub mod files;
+pub mod first;
 pub mod kernel;
 pub mod link;
 pub mod own;
 pub mod start;
 pub mod summary;
+pub mod throughput;
 pub mod trial;
 pub mod work;
 pub mod xdp;
@@ -37,7 +39,7 @@ use linux::Root;
 use self::{
     arm::{Arm, Driver},
     own::OwnError,
-    plan::{Plan, PlanError},
+    plan::{Member, Plan, PlanError},
     result::{End, LeftOut, RunResult, SCHEMA},
     start::Lab,
 };
@@ -133,7 +135,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     let barewired = barewired::find(args.barewired.as_deref()).and_then(whole);
     let testpmd = testpmd::find(args.testpmd.as_deref()).and_then(whole);
     let (plan, left_out) = possible(plan, barewired.is_some(), testpmd.is_some());
-    if plan.groups.is_empty() {
+    if plan.groups.is_empty() && plan.throughput.is_empty() {
         return Err(RunError::Usage("nothing of the plan can run here".to_owned()));
     }
     let own = std::env::current_exe().map_err(io("cannot find this program"))?;
@@ -170,6 +172,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
 
     let groups =
         plan.groups.iter().map(|group| conclude::group(&plan, group, &made.trials, seed)).collect();
+    let across = conclude::across(&plan, &made.trials, seed);
     let result = RunResult {
         schema: SCHEMA.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -185,10 +188,11 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
         starts: made.starts,
         trials: made.trials,
         groups,
-        across: Vec::new(),
-        throughput: Vec::new(),
+        across,
+        throughput: made.throughput,
     };
     files::write(&result, now, &out).map_err(io("cannot write the result"))?;
+    bench_report::write(&result, &out).map_err(io("cannot write the report"))?;
     print(args, &result, &out)?;
     Ok(verdict_on_the_run(&result))
 }
@@ -246,6 +250,14 @@ fn possible(plan: Plan, has_barewired: bool, has_testpmd: bool) -> (Plan, Vec<Le
         }
     };
     let mut left_out = Vec::new();
+    for search in &plan.throughput {
+        for arm in &search.arms {
+            if let Some(why) = missing(*arm) {
+                let member = Some(Member { arm: *arm, is_twin: false });
+                left_out.push(LeftOut { group: search.kind, member, why: why.to_owned() });
+            }
+        }
+    }
     for group in &plan.groups {
         for member in group.members() {
             if let Some(why) = missing(member.arm) {
@@ -268,7 +280,11 @@ fn print(args: &RunArgs, result: &RunResult, dir: &Path) -> Result<(), RunError>
         format!("{text}\n")
     } else {
         let summary = summary::summary(result, args.color.is_on(&out));
-        format!("{summary}\n{}\nEverything is in {}\n", result.host, dir.display())
+        let dir = dir.display();
+        format!(
+            "{summary}\n{}\nEverything is in {dir}; begin with {dir}/report.html\n",
+            result.host
+        )
     };
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads us has seen enough.
@@ -304,8 +320,9 @@ mod tests {
     fn a_machine_without_programs_still_measures_the_kernel() {
         let (plan, left_out) = possible(Plan::find("standard").unwrap(), false, false);
         assert!(!plan.needs(Arm::is_bypass));
-        assert_eq!(plan.groups.len(), 3);
-        assert_eq!(left_out.len(), 8);
+        assert_eq!(plan.groups.len(), 4);
+        // Six paths of barewired, seven of testpmd with a twin, and the group whose reference was among them.
+        assert_eq!(left_out.len(), 14);
         let (plan, left_out) = possible(Plan::find("standard").unwrap(), true, true);
         assert_eq!((plan, left_out), (Plan::find("standard").unwrap(), vec![]));
     }

@@ -8,14 +8,11 @@ use std::{
 
 pub use bench_result::trial::Started;
 use config::{CpuId, CpuSet};
-use linux::{
-    Root,
-    bpf::{Attached, BpfError},
-};
+use linux::{Root, bpf::BpfError};
 
 use super::{
     arm::Group,
-    kernel::prepare,
+    kernel::{Prepared, prepare},
     link::{self, Cables, Cabling},
     own::{Namespace, OwnError},
     plan::Member,
@@ -125,7 +122,7 @@ pub struct Running<'eal> {
     pub started: Started,
     /// What does the work.
     pub work: Work,
-    _held: Option<Attached>,
+    prepared: Prepared,
     _cables: Cables,
     namespace: Option<Namespace>,
     _dir: tempfile::TempDir,
@@ -166,9 +163,9 @@ impl<'eal> Running<'eal> {
         let shared = shared(cabling, generator, dir.path())?;
         let mut started =
             Started { group, member, block, command: None, configuration: None, ready_ms: 0.0 };
-        let held = match &namespace {
+        let prepared = match &namespace {
             Some(inside) => prepare(lab, inside, member.arm)?,
-            None => None,
+            None => Prepared::default(),
         };
         let place =
             Place { lab, inside: namespace.as_ref(), group, member, workers, dir: dir.path() };
@@ -182,10 +179,17 @@ impl<'eal> Running<'eal> {
             (None, None) => return Err(StartError::NoGenerator),
         };
         let mut running =
-            Self { wire, started, work, _held: held, _cables: cables, namespace, _dir: dir };
+            Self { wire, started, work, prepared, _cables: cables, namespace, _dir: dir };
         running.wait_until_ready(lab, group, member)?;
         running.started.ready_ms = begun.elapsed().as_secs_f64() * 1e3;
         Ok(running)
+    }
+
+    /// The threads that do the path's work on this CPU.
+    #[must_use]
+    pub fn threads(&self, root: &Root, cpu: CpuId) -> Vec<u32> {
+        let own = self.work.pid().map_or(Vec::new(), |pid| threads_on(root, pid, cpu));
+        self.prepared.threads.iter().copied().chain(own).collect()
     }
 
     /// A process in the path's namespace.
@@ -274,4 +278,18 @@ fn up(inside: Option<&Namespace>, cabling: Cabling) -> Result<(), OwnError> {
         }
     }
     Ok(())
+}
+
+/// The threads of a process that may run on this CPU and on no other.
+fn threads_on(root: &Root, process: u32, cpu: CpuId) -> Vec<u32> {
+    let tasks = root.names(&format!("proc/{process}/task")).unwrap_or_default();
+    let threads = tasks.iter().filter_map(|name| name.parse().ok());
+    let is_there = |thread: &u32| {
+        let status = root.text(&format!("proc/{process}/task/{thread}/status"));
+        let label = "Cpus_allowed_list:";
+        let allowed = status.unwrap_or_default();
+        let allowed = allowed.lines().find_map(|line| line.strip_prefix(label));
+        allowed.is_some_and(|cpus| cpus.trim() == cpu.to_string())
+    };
+    threads.filter(is_there).collect()
 }

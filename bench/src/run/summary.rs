@@ -1,5 +1,7 @@
 //! The result for a terminal: a table for each group, load and size, and what it means in words.
 
+mod carried;
+
 use std::{collections::BTreeMap, fmt::Write as _};
 
 use anstyle::{AnsiColor, Style};
@@ -63,6 +65,9 @@ pub fn summary(result: &RunResult, is_coloured: bool) -> String {
             table(&mut text, result, group, cell, &paint);
         }
     }
+    let heading = |words: &str| paint(BOLD, words);
+    carried::across(&mut text, result, &heading);
+    carried::throughput(&mut text, result, &heading);
     for out in &result.left_out {
         let who = out.member.map_or("all".to_owned(), |member| member.to_string());
         let why = out.why.lines().next().unwrap_or_default();
@@ -148,7 +153,7 @@ fn table(
         );
     }
     for member in cell.members.iter().filter(|member| !member.member.is_twin) {
-        words(text, group, member, paint);
+        words(text, member, paint);
         if let Some(attribution) = &member.attribution {
             let _infallible = writeln!(text, "  {}: {attribution}", member.member);
         }
@@ -157,13 +162,8 @@ fn table(
 }
 
 /// What it means, as plainly for those that lose as for those that win: a line for each.
-fn words(
-    text: &mut String,
-    group: &GroupResult,
-    member: &MemberResult,
-    paint: &dyn Fn(Style, &str) -> String,
-) {
-    if member.member == group.reference {
+fn words(text: &mut String, member: &MemberResult, paint: &dyn Fn(Style, &str) -> String) {
+    if member.versus.is_empty() {
         return;
     }
     let said = COMPARED.into_iter().filter_map(|percentile| {
@@ -179,7 +179,14 @@ fn words(
         };
         Some(format!("p{percentile} {word}"))
     });
-    let said: Vec<String> = said.collect();
+    let mut said: Vec<String> = said.collect();
+    // What holds for all of them is said once.
+    let rest = |said: &String| said.split_once(' ').map(|(_, rest)| rest.to_owned());
+    if let Some(all) = said.first().and_then(rest)
+        && said.iter().all(|one| rest(one).is_some_and(|rest| rest == all))
+    {
+        said = vec![all];
+    }
     let _infallible = writeln!(text, "  {}: {}", member.member, said.join("; "));
 }
 

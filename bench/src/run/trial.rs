@@ -11,6 +11,7 @@ use super::{
     arm::Group,
     attribution::{Loop, Who, attribute},
     counters::{self, Counters},
+    first::First,
     link::{self, Cabling},
     plan::{GroupPlan, Member, Plan},
     start::{Lab, Running},
@@ -49,6 +50,9 @@ pub enum TrialError {
     /// Our socket can not be asked.
     #[error("our socket can not be asked what came")]
     Socket(#[from] io::Error),
+    /// No loads to search in.
+    #[error("there are no loads between the least and the most")]
+    Loads,
     /// No such schedule.
     #[error(transparent)]
     Schedule(#[from] ScheduleError),
@@ -95,6 +99,7 @@ pub fn make(
         drain: Duration::from_millis(plan.drain_ms),
         keep: thousandth(schedule.frames_in(Duration::from_millis(plan.measure_ms))),
         interval: Duration::from_millis(interval_ms(plan.measure_ms)),
+        tagged: None,
     };
     let Cpus { measured, other } = lab.cpus;
     let inside = running.inside();
@@ -102,10 +107,12 @@ pub fn make(
     let stalls = running.work.stalls(None)?;
     running.wire.flush()?;
     let before = read()?;
+    let first = plan.is_first.then(|| First::hold(&lab.root, running, measured));
     let made = running.wire.with(|wire| {
         let mut watched = Watched { wire, interrupt: &lab.interrupt };
         probe::run(&what, schedule, &mut template, &mut watched, clock)
     })?;
+    drop(first);
     let counters = read()?.since(&before);
     let arrivals = running.wire.arrivals()?;
     let stalls = match stalls {
@@ -308,6 +315,7 @@ mod tests {
             drain: Duration::from_millis(1),
             keep: 2,
             interval: Duration::from_millis(10),
+            tagged: None,
         };
         let mut template =
             Template::new(&link::route(link::FIRST, link::FIRST_ADDRESS, 1), 64).unwrap();

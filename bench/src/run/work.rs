@@ -206,6 +206,17 @@ pub fn vhost_socket(dir: &Path) -> String {
 }
 
 impl Work {
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        match self {
+            Self::None => None,
+            Self::Echo(program) => Some(program.pid()),
+            Self::Barewired(barewired) => Some(barewired.program().pid()),
+            Self::Testpmd(testpmd) => Some(testpmd.program().pid()),
+        }
+    }
+
     /// Does it tell of gaps of its loops?
     #[must_use]
     pub fn tells_stalls(&self) -> bool {

@@ -189,6 +189,31 @@ fn all_trials_together_have_the_samples_of_all() {
     assert!((blocking.cpu_s_per_million.unwrap() - 100.0).abs() < 1e-9);
 }
 
+#[test]
+fn across_wires_there_are_ratios_and_no_words() {
+    let text = "name = \"t\"\nblocks = 10\nmeasure_ms = 1000\n\
+        [[group]]\nkind = \"reflect\"\narms = [\"kernel-echo-spin\"]\nreference = \"kernel-echo-spin\"\nloads = [1000, 2000]\n\
+        [[group]]\nkind = \"shared\"\narms = [\"barewired-virtio\"]\nreference = \"barewired-virtio\"\nloads = [1000, 3000]\n";
+    let plan = Plan::parse(text, "t").unwrap();
+    let virtio = Member { arm: Arm::BarewiredVirtio, is_twin: false };
+    let trials: Vec<Trial> = (0..10)
+        .flat_map(|block| {
+            let shared = Trial { group: Group::Shared, ..trial(virtio, block, 5_000, 0) };
+            [shared, trial(SPIN, block, 10_000, 0)]
+        })
+        .collect();
+
+    let found = across(&plan, &trials, 1);
+
+    // One load is the same in both, and three percentiles are compared.
+    assert_eq!(found.len(), 3);
+    assert!(found.iter().all(|it| it.cell == CELL && it.first.1 == virtio && it.second.1 == SPIN));
+    let ratio = found[0].ratio.unwrap();
+    assert!((0.49..0.51).contains(&ratio.value) && ratio.low <= ratio.high, "{ratio:?}");
+    assert_eq!(found[2].ratio, None, "a thousand probes say nothing of p99.9");
+    assert!(across(&self::plan(10, WITH_TWIN), &trials, 1).is_empty());
+}
+
 proptest! {
     #[test]
     fn turning_a_ratio_around_turns_the_word_around(low in 0.5..1.5_f64, width in 0.0..0.3_f64, floor in 0.0..0.2_f64) {
