@@ -90,7 +90,6 @@ fn put(file: &Path, bytes: &[u8]) -> Result<(), WriteError> {
 /// Every picture of the page.
 fn all(result: &RunResult) -> Vec<Picture> {
     let samples = Samples::of(result);
-    let warm_up = std::time::Duration::from_millis(result.plan.warm_up_ms);
     let mut pictures = Vec::new();
     for group in &result.groups {
         for cell in group.cells.iter().filter(|cell| cell.members.iter().any(|it| it.valid > 0)) {
@@ -100,7 +99,7 @@ fn all(result: &RunResult) -> Vec<Picture> {
                 [Of::Response, Of::Service]
                     .map(|of| pictures::percentiles(&samples, group, cell, of)),
             );
-            pictures.push(pictures::maxima(&samples, group, cell, warm_up));
+            pictures.push(pictures::maxima(&samples, &result.plan, group, cell));
             pictures.push(pictures::gaps(&samples, group, cell));
         }
         pictures.extend(pictures::against_load(group));

@@ -86,18 +86,26 @@ pub(crate) fn bypass(result: &RunResult, percentile: f64) -> Tally {
     tally
 }
 
-/// One line above everything.
+/// One line above everything: the median, and the tail with it, for a path may win one and lose the other.
 pub(crate) fn headline(result: &RunResult) -> String {
-    let tally = bypass(result, 50.0);
-    match tally {
-        tally if tally.all() == 0 && result.groups.is_empty() && !result.throughput.is_empty() => {
-            "What paths carry".to_owned()
-        }
-        tally if tally.all() == 0 => "No bypass path was compared with the kernel".to_owned(),
-        tally if tally.undecided == tally.all() => {
-            "Between bypass and the kernel, nothing is decided at the median".to_owned()
-        }
-        tally => format!("At the median, bypass was {}", tally.against_the_kernel()),
+    let [median, tail] = [50.0, 99.0].map(|percentile| bypass(result, percentile));
+    if median.all() == 0 {
+        return match (result.groups.is_empty(), result.throughput.is_empty()) {
+            (true, false) => "What paths carry".to_owned(),
+            _ => "No bypass path was compared with the kernel".to_owned(),
+        };
+    }
+    let (trials, invalid) = result.validity();
+    let place =
+        if is_unfit(trials, invalid) { "On a machine that was not fit for it: at" } else { "At" };
+    let median = if median.undecided == median.all() {
+        "nothing is decided between bypass and the kernel".to_owned()
+    } else {
+        format!("bypass was {}", median.against_the_kernel())
+    };
+    match tail.all() {
+        0 => format!("{place} the median, {median}"),
+        _ => format!("{place} the median, {median}; at p99, {}", tail.words()),
     }
 }
 

@@ -135,9 +135,11 @@ fn it_fits_a_phone_and_can_be_read_in_light_dark_and_print() {
 
         let wide = browser.value("document.documentElement.scrollWidth");
         let faint = browser.value(FAINT);
+        let lines = browser.value(LINES);
 
         assert_eq!(wide, json!(width), "{width} px, {scheme}");
         assert_eq!(faint, json!([]), "{width} px, {scheme}: contrast below 4.5");
+        assert_eq!(lines, json!([]), "{width} px, {scheme}: lines with a contrast below 3");
     }
     browser.open(&file);
     let pdf = browser.ask("Page.printToPDF", json!({"preferCSSPageSize": true}));
@@ -145,6 +147,24 @@ fn it_fits_a_phone_and_can_be_read_in_light_dark_and_print() {
     assert!(pdf.starts_with(b"%PDF"));
     check_events(&browser, &file);
 }
+
+/// Classes of lines whose contrast with the paper is below 3 (WCAG 2, 1.4.11).
+const LINES: &str = r"(() => {
+  const parse = text => text.match(/[\d.]+/g).map(Number);
+  const light = ([r, g, b]) => {
+    const linear = [r, g, b].map(v => v / 255).map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2];
+  };
+  const faint = new Set();
+  const lines = document.querySelectorAll('article svg polyline.plot-line');
+  if (lines.length < 10) return ['no lines at all'];
+  for (const line of lines) {
+    const paper = getComputedStyle(line.closest('article')).backgroundColor;
+    const [a, b] = [light(parse(getComputedStyle(line).stroke)), light(parse(paper))];
+    if ((Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05) < 3) faint.add(line.getAttribute('class'));
+  }
+  return [...faint];
+})()";
 
 /// Texts whose contrast with what is behind them is below 4.5 (WCAG 2, 1.4.3), the first ten of them.
 const FAINT: &str = r"(() => {

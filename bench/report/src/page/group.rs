@@ -50,7 +50,6 @@ fn cell(
 ) -> Markup {
     let compared = verdict::compared(group);
     let id = format!("{}-{}", group.kind, shown::slug(cells.cell));
-    let warm_up = std::time::Duration::from_millis(result.plan.warm_up_ms);
     html! {
         article #(id) aria-labelledby={ (id) "-title" } {
             h3 #{ (id) "-title" } { (shown::load(cells.cell.load)) " frames a second of " (cells.cell.size) " bytes" }
@@ -66,7 +65,7 @@ fn cell(
                         @if let Some(picture) = pictures::ratios(group, cells, *percentile) { (figure(&picture)) }
                     }
                     (figure(&pictures::percentiles(samples, group, cells, Of::Service)))
-                    (figure(&pictures::maxima(samples, group, cells, warm_up)))
+                    (figure(&pictures::maxima(samples, &result.plan, group, cells)))
                     (figure(&pictures::gaps(samples, group, cells)))
                 }
                 (attribution(cells))
@@ -197,7 +196,7 @@ fn times(cells: &CellResult) -> Markup {
                             }
                             td { (datum(&Value::number(member.range_ns.1, words::time(member.range_ns.1)))) }
                             td { (datum(&lost(member))) }
-                            td { (datum(&Value::number(member.send_ns, format!("{:.0} ns", member.send_ns)))) }
+                            td { (datum(&Value::number(member.send_ns, send(member.send_ns)))) }
                             td { (datum(&cpu(member))) }
                         }
                     }
@@ -217,6 +216,11 @@ fn time(all: &[Percentile], wanted: f64) -> Markup {
         let raw = found.ns.map_or("inf".to_owned(), |ns| ns.to_string());
         Value::number(raw, shown::time(found))
     }))
+}
+
+/// A mean of nanoseconds, of which those of a send are a few hundred.
+fn send(ns: f64) -> String {
+    if (0.0..1e18).contains(&ns) { format!("{:.2} µs", ns / 1000.0) } else { format!("{ns:e} ns") }
 }
 
 fn cpu(member: &MemberResult) -> Value {
@@ -252,7 +256,7 @@ fn attribution(cells: &CellResult) -> Markup {
             dl.said {
                 @for (member, attribution) in found {
                     dt { code { (member) } }
-                    dd { (sentence(&attribution.to_string())) }
+                    dd { (tight(&sentence(&attribution.to_string()))) }
                 }
             }
         }

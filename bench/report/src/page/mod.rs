@@ -38,7 +38,7 @@ pub fn page(result: &RunResult) -> String {
                 meta name="color-scheme" content="light dark";
                 meta name="referrer" content="no-referrer";
                 title { (title) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(plots::STYLE)) (PreEscaped(STYLE)) }
             }
             body {
                 a.skip href="#verdict" { "Skip to the verdict" }
@@ -92,10 +92,18 @@ fn head(result: &RunResult) -> Markup {
             }
             li { "plan " b { (result.plan.name) } }
             li { (result.plan.blocks) " blocks" }
-            li { time datetime=(result.begun) { (result.begun) } }
+            li { time datetime=(result.begun) { (minute(&result.begun)) } }
             li { @if minutes >= 1.5 { (format!("{minutes:.0} min")) } @else { (format!("{:.0} s", result.seconds)) } }
             li { "seed " (result.seed) }
         }
+    }
+}
+
+/// `2026-01-02 03:04 UTC` of a time that is written like one; of anything else, all of it.
+fn minute(begun: &str) -> String {
+    match (begun.get(..10), begun.get(10..11), begun.get(11..16), begun.ends_with('Z')) {
+        (Some(day), Some("T"), Some(minute), true) => format!("{day} {minute} UTC"),
+        _ => begun.to_owned(),
     }
 }
 
