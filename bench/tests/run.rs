@@ -24,7 +24,10 @@ qualify_ms = 100
 
 [[group]]
 kind = "reflect"
-arms = ["kernel-echo-block", "kernel-echo-spin", "packet-echo-spin", "testpmd-af-packet"]
+arms = [
+    "kernel-echo-block", "kernel-echo-spin", "kernel-echo-busy-poll", "xdp-tx", "packet-echo-spin", "xdp-socket-echo-spin",
+    "testpmd-af-packet",
+]
 reference = "kernel-echo-spin"
 twin = "kernel-echo-spin"
 loads = [2000]
@@ -32,18 +35,48 @@ sizes = [64, 1518]
 
 [[group]]
 kind = "forward"
-arms = ["kernel-route", "kernel-bridge"]
+arms = ["kernel-route", "kernel-route-rps", "kernel-route-threaded", "kernel-bridge", "xdp-redirect"]
 reference = "kernel-route"
 loads = [2000]
 flows = 7
 spacing = { pattern = "bursts", size = 4 }
 
 [[group]]
+kind = "tap"
+arms = ["tap-echo-block", "tap-echo-spin"]
+reference = "tap-echo-spin"
+loads = [2000]
+
+[[group]]
+kind = "shared"
+arms = ["testpmd-virtio"]
+reference = "testpmd-virtio"
+loads = [2000]
+
+[[group]]
 kind = "null"
-arms = ["wire"]
+arms = ["wire", "ring"]
 reference = "wire"
 loads = [2000]
 spacing = { pattern = "poisson", seed = 1 }
+"#;
+
+/// Everything that is searched, in a few seconds.
+const SEARCH: &str = r#"
+name = "search"
+blocks = 1
+measure_ms = 100
+qualify_ms = 100
+
+[[throughput]]
+kind = "reflect"
+arms = ["kernel-echo-spin"]
+most = 20000
+trial_ms = 30
+sum_ms = 60
+width = 0.3
+delays_at = [0.5]
+rfc2544 = { trial_ms = 50, latency_ms = 50, latency_repeats = 2, burst_ms = 20, burst_repeats = 1 }
 "#;
 
 /// Says so and ends the test where it can not run.
@@ -169,7 +202,7 @@ fn a_run_adds_up_and_leaves_its_files_and_nothing_else() {
     let left_out: Vec<String> = result.left_out.iter().map(|out| out.why.clone()).collect();
     let is_whole = bench::program::find("dpdk-testpmd").is_none() || left_out.is_empty();
     assert!(is_whole, "{left_out:?}");
-    assert!(result.trials.len() >= 11, "{}", result.trials.len());
+    assert!(result.trials.len() >= 20, "{}", result.trials.len());
     result.trials.iter().for_each(check);
     let valid = result.trials.iter().filter(|trial| trial.is_valid());
     for trial in valid {
@@ -205,16 +238,61 @@ fn a_run_adds_up_and_leaves_its_files_and_nothing_else() {
 }
 
 #[test]
+fn what_is_searched_adds_up() {
+    let test = "what_is_searched_adds_up";
+    if !can_run(test) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mark = format!("{test}-{}", std::process::id());
+    let child = start_with(dir.path(), &mark, SEARCH);
+    let process = child.id();
+
+    let output = child.wait_with_output().unwrap();
+
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    wait_until_nothing_is_left(&mark, process);
+    let text = fs::read_to_string(dir.path().join("out/result.json")).unwrap();
+    let result: RunResult = serde_json::from_str(&text).unwrap();
+    assert_eq!((result.throughput.len(), &result.left_out), (1, &vec![]));
+    let found = &result.throughput[0];
+    let goals: Vec<&str> = found.searches.iter().map(|search| search.goal.as_str()).collect();
+    assert_eq!(goals, ["pdr", "ndr", "rfc2544"]);
+    for search in &found.searches {
+        let is_told = search.is_regular || !search.remark.is_empty();
+        assert!(is_told, "{search:?}");
+        if let (Some(lower), Some(upper)) = (search.lower, search.upper) {
+            assert!(lower < upper, "{search:?}");
+        }
+    }
+    for trial in found.trials.iter().chain(&found.frame_loss) {
+        assert!(trial.returned <= trial.sent && trial.sent <= trial.intended, "{trial:?}");
+    }
+    assert!(!found.frame_loss.is_empty() && found.back_to_back.is_some(), "{found:?}");
+    for delay in &found.delays {
+        assert!(delay.typical_ns <= delay.worst_ns || delay.worst_ns.is_none(), "{delay:?}");
+    }
+    let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    for wanted in ["MLRsearch", "NDR: ", "RFC2544: ", "RFC 2544 back-to-back"] {
+        assert!(summary.contains(wanted), "{summary}");
+    }
+}
+
+#[test]
 fn whenever_it_is_killed_nothing_is_left() {
     let test = "whenever_it_is_killed_nothing_is_left";
     if !can_run(test) {
         return;
     }
-    // While it looks at the host, and while a path of each kind starts or is measured.
-    for line in 0..8 {
+    // While it looks at the host, while paths start or are measured, and while it searches. The order of paths is another
+    // one each time.
+    let places = [(PLAN, 0..12), (SEARCH, 1..5)];
+    let places = places.into_iter().flat_map(|(plan, lines)| lines.map(move |line| (plan, line)));
+    for (plan, line) in places {
         let dir = tempfile::tempdir().unwrap();
         let mark = format!("{test}-{line}-{}", std::process::id());
-        let mut child = start(dir.path(), &mark);
+        let mut child = start_with(dir.path(), &mark, plan);
         let process = child.id();
         let said = BufReader::new(child.stderr.take().unwrap()).lines();
         let last = said.map_while(Result::ok).nth(line);
