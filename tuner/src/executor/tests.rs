@@ -569,6 +569,36 @@ fn step_for_step_what_fails_is_undone_with_its_step_and_the_others_are_done() {
 }
 
 #[test]
+fn killed_at_any_deed_of_setting_again_step_for_step_it_rolls_back_byte_for_byte() {
+    let mut deaths = 0;
+    for moment in [Moment::Before, Moment::Within, Moment::After] {
+        for deed in 0.. {
+            let (_dir, fake) = machine();
+            let before = all(&fake);
+            let partition = format!("{PARTITION}/cpuset.cpus.partition");
+            fake.rule(&partition, Manner::Say("invalid (not exclusive)"));
+            let again = || {
+                let journal = open(&fake);
+                let mut entry = entry(&fake, 1, &everything());
+                apply_each(&fake, &journal, &mut entry, &mut |_| ()).unwrap()
+            };
+
+            let lived = until_death(&fake, deed, moment, again);
+            fake.forget_rules();
+            let kept = back(&fake, Overwrite::Nothing);
+
+            let changed = difference(&before, &all(&fake));
+            assert_eq!((kept, changed), (Vec::new(), Vec::new()), "{moment:?} deed {deed}");
+            if lived.is_ok() {
+                break;
+            }
+            deaths += 1;
+        }
+    }
+    assert!(deaths > 150, "only {deaths} deaths");
+}
+
+#[test]
 fn a_driver_that_rounds_is_told_and_its_old_value_comes_back() {
     let (_dir, fake) = machine();
     let before = all(&fake);

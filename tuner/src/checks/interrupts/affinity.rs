@@ -91,11 +91,9 @@ pub(super) fn managed(context: &Context<'_>) -> Result<Outcome, Outcome> {
         }
         return Ok(Outcome::not_applicable("the kernel keeps no interrupt to itself"));
     }
-    let (mut strays, mut own, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut strays, mut own) = (Vec::new(), Vec::new());
+    let refused: Vec<_> = managed.iter().filter(|irq| facts.was_refused(irq)).collect();
     for irq in &managed {
-        if facts.was_refused(irq) {
-            refused.push(format!("{}: the kernel refused to move it", named(irq)));
-        }
         let Some(requested) = irq.affinity.requested.known() else {
             return Ok(Outcome::unknown(format!("the affinity of {} is not known", named(irq))));
         };
@@ -116,7 +114,15 @@ pub(super) fn managed(context: &Context<'_>) -> Result<Outcome, Outcome> {
     } else {
         Outcome::good(format!("{}, none delivered to workers", managed.len()))
     };
-    Ok(outcome.wanted(wanted).details(lines(strays.into_iter().chain(own).chain(refused))))
+    let outcome = match refused.len() {
+        0 => outcome,
+        count => {
+            let seen = format!("{}; the kernel refused to move {count}", outcome.seen);
+            Outcome { seen, ..outcome }
+        }
+    };
+    let told = refused.iter().map(|irq| format!("{}: the kernel refused to move it", named(irq)));
+    Ok(outcome.wanted(wanted).details(lines(strays.into_iter().chain(own).chain(told))))
 }
 
 pub(super) fn irqbalance(context: &Context<'_>) -> Result<Outcome, Outcome> {

@@ -147,6 +147,7 @@ fn what_the_kernel_refused_to_move_is_not_asked_for_again_while_it_is_the_same()
     assert!(same().expect("IRQ-02", Good).fix.is_empty());
     let outcome = same().expect("IRQ-03", Warn);
     assert!(outcome.details.iter().any(|line| line == "31 pciehp: the kernel refused to move it"));
+    assert!(outcome.seen.ends_with("; the kernel refused to move 1"), "{outcome:?}");
     // Another kernel, another handler of that number, a note that can not be read: tried anew.
     refused("6.12.0", "pciehp").expect("IRQ-02", Bad);
     refused("6.1.0-37-amd64", "eth0").expect("IRQ-02", Bad);
