@@ -50,7 +50,10 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
     let begun = Instant::now();
     let copy = match options.list {
         true => None,
-        false => Some(round::Copy::new(&tree::target().join("mutants/tree"))?),
+        false => {
+            let dir = tree::target().join("mutants");
+            Some(round::Copy::new(&dir.join("tree"), &dir.join("target"))?)
+        }
     };
     let here = || tree::top().join(round::CHECKS);
     let mut areas = find::all(&copy.as_ref().map_or_else(here, round::Copy::checks))?;

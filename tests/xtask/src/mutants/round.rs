@@ -19,6 +19,7 @@ pub(super) const CHECKS: &str = "tuner/src/checks";
 /// A copy of the tree, next to what is built of it.
 pub(super) struct Copy {
     dir: PathBuf,
+    target: PathBuf,
 }
 
 /// What the tests said of some mutants, by area.
@@ -32,7 +33,7 @@ pub(super) struct Ran {
 
 impl Copy {
     /// Copies what git knows of the tree or would; files that are the same already stay, so that nothing is built twice.
-    pub(super) fn new(dir: &Path) -> Result<Self, Failure> {
+    pub(super) fn new(dir: &Path, target: &Path) -> Result<Self, Failure> {
         let mut command = Command::new("git");
         command.args(["ls-files", "--cached", "--others", "--exclude-standard", "-z"]);
         let list = run::output("list of files", command.current_dir(tree::top()))?;
@@ -43,7 +44,7 @@ impl Copy {
                 put(&to, &fs::read(&from).map_err(failed(&from))?)?;
             }
         }
-        Ok(Self { dir: dir.to_owned() })
+        Ok(Self { dir: dir.to_owned(), target: target.to_owned() })
     }
 
     /// Where the checks are.
@@ -98,7 +99,8 @@ impl Copy {
         let mut said = String::new();
         let mut cargo = |args: &[&str]| {
             let mut command = tree::cargo(["test", "--quiet", "--package", "tuner", "--lib"]);
-            command.args(args).current_dir(&self.dir).env("CARGO_TARGET_DIR", tree::target());
+            // Not what is built of the tree itself: cargo names both alike.
+            command.args(args).current_dir(&self.dir).env("CARGO_TARGET_DIR", &self.target);
             command.stdin(Stdio::null());
             let output = command.output();
             interrupt.check().is_ok()
