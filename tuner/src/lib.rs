@@ -30,6 +30,7 @@ pub mod capture;
 pub mod change;
 pub mod checks;
 pub mod commands;
+pub mod cross_check;
 pub mod daemon;
 pub mod executor;
 mod exit;

@@ -40,6 +40,7 @@ const TEST_PACKAGES: &[(&str, &str)] = &[
     ("systemd", "systemd-analyze reads the units"),
     ("udev", "udevadm reads the rules"),
     ("procps", "sysctl reads the drop-in"),
+    ("rt-tests", "cyclictest and oslat write results that the tuner reads"),
     ("chromium", "opens the bench's page: a phone, a desktop, print"),
 ];
 

@@ -1,5 +1,6 @@
 //! `barewire-tune measure`
 
+mod beside;
 mod keep;
 mod pictures;
 
@@ -43,6 +44,13 @@ pub(super) struct Args {
     /// Measure nothing: compare two measurements that were kept.
     #[arg(long, num_args = 2, value_names = ["BEFORE.json", "AFTER.json"])]
     compare: Option<Vec<PathBuf>>,
+    /// Print what other tools measured beside ours: files that `cyclictest --json` or `-h`, `oslat --json`, `rtla timerlat
+    /// hist`, `rtla osnoise hist` or the hwlat tracer wrote.
+    #[arg(long, num_args = 1.., value_name = "FILE", conflicts_with = "compare")]
+    cross_check: Vec<PathBuf>,
+    /// Measure nothing: cross-check this measurement, which was kept.
+    #[arg(long, value_name = "MEASURE.json", requires = "cross_check", conflicts_with_all = ["cpus", "out"])]
+    kept: Option<PathBuf>,
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
@@ -71,6 +79,12 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
             session.out,
             "ns, unless it says otherwise; one run each, so chance is not known"
         )?;
+        return Ok(Exit::Success);
+    }
+    // Before anything takes its time.
+    let theirs = beside::read(&args.cross_check)?;
+    if let Some(kept) = &args.kept {
+        beside::show(&read(kept)?, &theirs, args.json, session)?;
         return Ok(Exit::Success);
     }
     let source = session.source()?;
@@ -105,7 +119,9 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         keep::keep(folder, &measured, args.over)
             .map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
     }
-    if args.json {
+    if !theirs.is_empty() {
+        beside::show(&measured, &theirs, args.json, session)?;
+    } else if args.json {
         session.json(&measured)?;
     } else {
         show(&measured, session)?;
