@@ -14,7 +14,7 @@ use crate::{
     eal_args::eal_args,
     exit::Exit,
     facts::Facts,
-    logging::Logging,
+    logging::{self, Logging},
     plan::{Plan, PlanError},
     runtime,
 };
@@ -48,9 +48,13 @@ pub(crate) fn run(cli: Cli, started: Instant) -> Exit {
 
 /// One error, its causes are in the text.
 fn complain(error: &str, help: Option<String>) {
-    eprintln!("barewired: {error}");
+    // Every line of it is an error's, to the journal.
+    let priority = if logging::is_journal() { "<3>" } else { "" };
+    for line in format!("barewired: {error}").lines() {
+        eprintln!("{priority}{line}");
+    }
     if let Some(help) = help {
-        eprintln!("help: {help}");
+        eprintln!("{priority}help: {help}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! What goes to standard error, and how much of it.
 
+mod journal;
+
 use std::io::IsTerminal as _;
 
 use config::LogFormat;
@@ -7,6 +9,7 @@ use tracing_subscriber::{
     EnvFilter, Registry, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
 };
 
+pub(crate) use self::journal::is_stderr as is_journal;
 use crate::cli::Color;
 
 /// Changes the level of a running daemon.
@@ -23,6 +26,11 @@ impl Logging {
         let (filter, handle) = reload::Layer::new(filter);
         let registry = tracing_subscriber::registry().with(filter);
         let started = match config.format {
+            LogFormat::Text if journal::is_stderr() => {
+                let layer =
+                    fmt::layer().with_writer(journal::Journal).with_ansi(false).without_time();
+                registry.with(layer).try_init()
+            }
             LogFormat::Text => {
                 let layer = fmt::layer().with_writer(std::io::stderr).with_ansi(has_color(color));
                 registry.with(layer).try_init()
