@@ -49,6 +49,9 @@ enum Action {
     },
     /// Build, then run the tests that need a real boot
     Test {
+        /// A few of them, with unoptimised programs
+        #[arg(long)]
+        short: bool,
         /// Build neither the image nor the programs; tests are skipped when they are not there
         #[arg(long)]
         no_build: bool,
@@ -73,6 +76,10 @@ enum Action {
     /// Remove the cache
     Clean,
 }
+
+/// What the short form runs: the machine itself, its wires, and what must never break of the service.
+const SHORT: &str = "binary(machine) | binary(wires) | test(run_to_completion_forwards) | \
+    test(a_reload_by_systemctl) | test(a_restart_says) | test(a_worker_that_stands_still)";
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Debian {
@@ -116,6 +123,12 @@ impl Options {
     }
 }
 
+fn packages_of_a_plain_build(interrupt: &Interrupt) -> Result<(), Failure> {
+    // As the tests of the whole tree build them, so that nothing is built twice.
+    run::step(interrupt, "build", &mut tree::cargo(["build", "--workspace", "--bins", "--tests"]))?;
+    package::run(&package::Options::of_a_plain_build(), interrupt)
+}
+
 /// Does it.
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failure> {
     let begun = Instant::now();
@@ -145,7 +158,16 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
             }
             run::step(interrupt, "soak", &mut soak)?;
         }
-        Action::Test { no_build, nextest } => {
+        Action::Test { short: true, no_build, nextest } => {
+            if !no_build {
+                run::step(interrupt, "lab", &mut options.lab("build"))?;
+                packages_of_a_plain_build(interrupt)?;
+            }
+            let filter = ["-E".to_owned(), SHORT.to_owned()];
+            tests(options, &[&filter[..], nextest].concat(), interrupt)?;
+            say::done("the lab's short tests", begun.elapsed());
+        }
+        Action::Test { short: false, no_build, nextest } => {
             if !no_build {
                 run::step(interrupt, "lab", &mut options.lab("build"))?;
                 // They are copied into the machine.

@@ -45,6 +45,11 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Of what tests run, unoptimised.
+    pub(crate) fn of_a_plain_build() -> Self {
+        Self { quick: true, ..Self::for_the_lab() }
+    }
+
     /// For machines that nobody ships to.
     pub(crate) fn for_the_lab() -> Self {
         Self {

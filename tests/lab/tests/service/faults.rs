@@ -227,6 +227,7 @@ fn a_nic_that_is_to_be_unplugged_waits_for_the_daemon_and_is_missed_by_name() {
     assert!(!started.success());
     let log = journal(guest, UNIT);
     assert!(log.contains(&device), "{log}");
+    eprintln!("a NIC that is gone:\n{log}");
 
     // A configuration without it runs.
     guest.must(&format!(

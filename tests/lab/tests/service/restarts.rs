@@ -115,7 +115,9 @@ fn a_pair_of_ports_is_handed_from_one_instance_to_another() {
 
     // Both at once is refused, and the one that has the ports does not notice.
     let both = guest.run("systemctl start barewired@new").unwrap();
-    assert!(!both.success(), "{}", journal(guest, "barewired@new"));
+    let log = journal(guest, "barewired@new");
+    assert!(!both.success(), "{log}");
+    eprintln!("two daemons on one port:\n{log}");
     assert!(flow.goes_on(50, AGAIN), "{}", journal(guest, "barewired@old"));
     guest.must("systemctl stop barewired@new; systemctl reset-failed barewired@new || :");
 
