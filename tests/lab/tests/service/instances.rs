@@ -105,7 +105,7 @@ fn a_fence_around_an_instance_refuses_a_worker_outside_of_it() {
 
     let log = journal(guest, "barewired@core");
     assert!(!started.success(), "{log}");
-    assert!(log.contains("CPU 3"), "{log}");
+    assert!(log.contains("names cpu 3, which this process may not use"), "{log}");
     guest.write(file, 0o644, &fence("0 2-3")).unwrap();
     guest.must("systemctl stop barewired@core; systemctl daemon-reload");
     start(guest, "barewired@core");
