@@ -53,6 +53,19 @@ arms = ["testpmd-virtio"]
 reference = "testpmd-virtio"
 loads = [2000]
 
+[external]
+out = "vdev:net_ring7"
+back = "vdev:net_ring7"
+mac = "02:00:00:00:00:01"
+source = "192.0.2.1"
+destination = "192.0.2.2"
+
+[[group]]
+kind = "external"
+arms = ["external"]
+reference = "external"
+loads = [2000]
+
 [[group]]
 kind = "null"
 arms = ["wire", "ring"]
@@ -202,7 +215,7 @@ fn a_run_adds_up_and_leaves_its_files_and_nothing_else() {
     let left_out: Vec<String> = result.left_out.iter().map(|out| out.why.clone()).collect();
     let is_whole = bench::program::find("dpdk-testpmd").is_none() || left_out.is_empty();
     assert!(is_whole, "{left_out:?}");
-    assert!(result.trials.len() >= 20, "{}", result.trials.len());
+    assert!(result.trials.len() >= 21, "{}", result.trials.len());
     result.trials.iter().for_each(check);
     let valid = result.trials.iter().filter(|trial| trial.is_valid());
     for trial in valid {

@@ -19,6 +19,8 @@ pub enum Group {
     Tap,
     /// The same over shared memory: virtio-user at the path, vhost-user at the generator. The kernel has no part in it.
     Shared,
+    /// What is behind ports of this machine, on cables: another machine that sends datagrams back, or passes them on.
+    External,
     /// Nothing: what the generator and its wire take by themselves.
     Null,
 }
@@ -71,6 +73,8 @@ pub enum Arm {
     TestpmdTap,
     /// dpdk-testpmd over net_virtio_user.
     TestpmdVirtio,
+    /// Whatever is there, started by somebody else.
+    External,
     /// A veth pair with both ends at the generator.
     Wire,
     /// A ring of DPDK with both ends at the generator.
@@ -87,6 +91,8 @@ pub enum Waits {
     Spinning,
     /// It does not: it runs inside the sender's call.
     Inline,
+    /// Nobody here knows.
+    Unknown,
 }
 
 /// What a DPDK program gets its frames from.
@@ -121,7 +127,7 @@ struct Facts {
 
 impl Arm {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::KernelEchoBlock,
         Self::KernelEchoSpin,
         Self::KernelEchoBusyPoll,
@@ -143,6 +149,7 @@ impl Arm {
         Self::TestpmdAfXdp,
         Self::TestpmdTap,
         Self::TestpmdVirtio,
+        Self::External,
         Self::Wire,
         Self::Ring,
     ];
@@ -153,6 +160,7 @@ impl Arm {
         const VETH: &[Group] = &[Group::Reflect, Group::Forward];
         const TAP: &[Group] = &[Group::Tap];
         const SHARED: &[Group] = &[Group::Shared];
+        const EXTERNAL: &[Group] = &[Group::External];
         const NULL: &[Group] = &[Group::Null];
         let of = |name, groups, waits| Facts { name, groups, waits, bypass: None };
         let around = |name, groups, program, driver| {
@@ -191,6 +199,7 @@ impl Arm {
             Self::TestpmdVirtio => {
                 around("testpmd-virtio", SHARED, Bypass::Testpmd, Driver::VirtioUser)
             }
+            Self::External => of("external", EXTERNAL, Waits::Unknown),
             Self::Wire => of("wire", NULL, Waits::Inline),
             Self::Ring => of("ring", NULL, Waits::Inline),
         }
@@ -263,7 +272,8 @@ impl Driver {
 
 impl Group {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Reflect, Self::Forward, Self::Tap, Self::Shared, Self::Null];
+    pub const ALL: [Self; 6] =
+        [Self::Reflect, Self::Forward, Self::Tap, Self::Shared, Self::External, Self::Null];
 
     /// As it is written in plans and reports.
     #[must_use]
@@ -273,6 +283,7 @@ impl Group {
             Self::Forward => "forward",
             Self::Tap => "tap",
             Self::Shared => "shared",
+            Self::External => "external",
             Self::Null => "null",
         }
     }

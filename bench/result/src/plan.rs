@@ -1,7 +1,8 @@
 //! What is measured: a file of TOML, or one of those that are built in.
 
-use std::{path::Path, time::Duration};
+use std::{net::Ipv4Addr, path::Path, time::Duration};
 
+use config::MacAddress;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -44,9 +45,29 @@ pub struct Plan {
     /// Who is compared, at what.
     #[serde(rename = "group", default)]
     pub groups: Vec<GroupPlan>,
+    /// Where group external begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external: Option<External>,
     /// What is searched: how much paths carry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub throughput: Vec<ThroughputPlan>,
+}
+
+/// Ports of this machine, and who is behind them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct External {
+    /// The port that frames leave through: a PCI address, or `vdev:` and a virtual device of DPDK's with its arguments.
+    pub out: String,
+    /// The port that they come back through; the same one where they are sent back.
+    pub back: String,
+    /// Whom they are addressed to.
+    #[schemars(with = "String")]
+    pub mac: MacAddress,
+    /// Where they come from.
+    pub source: Ipv4Addr,
+    /// Where they go to.
+    pub destination: Ipv4Addr,
 }
 
 /// One group of a plan.
@@ -259,6 +280,13 @@ impl Plan {
                 format!("{at}: {} flows: 1 to 16384", group.flows),
             );
         }
+        let is_outside = self.groups.iter().map(|group| group.kind);
+        let is_outside = is_outside.chain(self.throughput.iter().map(|search| search.kind));
+        if is_outside.into_iter().any(|kind| kind == Group::External) && self.external.is_none() {
+            wrong.push(
+                "group external takes [external]: which ports, and who is behind them".to_owned(),
+            );
+        }
         wrong.extend(self.throughput.iter().flat_map(ThroughputPlan::wrong));
         wrong
     }
@@ -384,6 +412,13 @@ mod tests {
             ("[\"wire\"]", "[\"wire\", \"kernel-route\"]", "other work"),
             ("reference = \"wire\"", "reference = \"kernel-route\"", "not among"),
             ("measure_ms = 100", "measure_ms = 1", "measure_ms = 1"),
+            ("measure_ms = 100", "measure_ms = 900\nis_first = true", "at most 900"),
+            ("null", "external", "[external]"),
+            (
+                "[[group]]",
+                "[[throughput]]\nkind = \"reflect\"\narms = []\nmost = 0\n[[group]]",
+                "no arm",
+            ),
         ] {
             let text = SMALL.replace(from, to);
             assert_ne!(text, SMALL, "{from}");

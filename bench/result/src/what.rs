@@ -36,6 +36,7 @@ impl Arm {
             Self::TestpmdAfXdp => "dpdk-testpmd over net_af_xdp",
             Self::TestpmdTap => "dpdk-testpmd over net_tap",
             Self::TestpmdVirtio => "dpdk-testpmd over net_virtio_user",
+            Self::External => "what is behind ports of this machine",
             Self::Wire => "a veth pair with both ends at the generator",
             Self::Ring => "a ring of DPDK with both ends at the generator",
         }
@@ -58,6 +59,9 @@ impl Group {
                 "Every path sends each UDP datagram back to where it came from, over shared memory (virtio-user at the path, \
                  vhost-user at the generator). The kernel has no part in it."
             }
+            Self::External => {
+                "Whatever is behind ports of this machine, on cables: another machine, started by somebody else."
+            }
             Self::Null => {
                 "No path at all: what the generator and its wire take by themselves. It is shown, and never subtracted."
             }
@@ -71,6 +75,7 @@ impl fmt::Display for Waits {
             Self::Sleeping => "sleeps",
             Self::Spinning => "spins",
             Self::Inline => "inline",
+            Self::Unknown => "unknown",
         })
     }
 }

@@ -43,7 +43,7 @@ pub fn configuration(
     };
     let stages = match group {
         Group::Forward => cross("north", "south") + &cross("south", "north"),
-        Group::Reflect | Group::Tap | Group::Shared | Group::Null => {
+        Group::Reflect | Group::Tap | Group::Shared | Group::External | Group::Null => {
             "[[stage]]\nname = \"north-in\"\nkind = \"reflect\"\n\
             any_address = true\nto = \"tx:north\"\n"
                 .to_owned()

@@ -77,6 +77,7 @@ pub(super) fn prepare(lab: &Lab, inside: &Namespace, arm: Arm) -> Result<Prepare
         | Arm::TestpmdAfXdp
         | Arm::TestpmdTap
         | Arm::TestpmdVirtio
+        | Arm::External
         | Arm::Wire
         | Arm::Ring => {}
     }

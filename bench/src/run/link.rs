@@ -7,6 +7,7 @@ use config::MacAddress;
 use super::{
     arm::{Arm, Group},
     own::{Namespace, OwnError, command},
+    plan::External,
 };
 use crate::probe::frame::Route;
 
@@ -25,6 +26,8 @@ pub enum Cabling {
     Shared,
     /// A ring of DPDK's, with both ends at us.
     Ring,
+    /// Ports of this machine.
+    Ports,
 }
 
 /// Offloads that a real wire would not have done, or that would join frames.
@@ -63,7 +66,7 @@ impl Cabling {
             Self::One => Some(("gen0", "gen0")),
             Self::Two | Self::Loop => Some(("gen0", "gen1")),
             Self::Tap => Some((TAP, TAP)),
-            Self::Shared | Self::Ring => None,
+            Self::Shared | Self::Ring | Self::Ports => None,
         }
     }
 
@@ -74,7 +77,7 @@ impl Cabling {
             Self::One => &["dut0"],
             Self::Two => &["dut0", "dut1"],
             Self::Tap => &[TAP],
-            Self::Loop | Self::Shared | Self::Ring => &[],
+            Self::Loop | Self::Shared | Self::Ring | Self::Ports => &[],
         }
     }
 
@@ -93,6 +96,7 @@ pub fn cabling(group: Group, arm: Arm) -> Cabling {
         (Group::Forward, _) => Cabling::Two,
         (Group::Tap, _) => Cabling::Tap,
         (Group::Shared, _) => Cabling::Shared,
+        (Group::External, _) => Cabling::Ports,
         (Group::Null, Arm::Ring) => Cabling::Ring,
         (Group::Null, _) => Cabling::Loop,
     }
@@ -102,7 +106,9 @@ pub fn cabling(group: Group, arm: Arm) -> Cabling {
 #[must_use]
 pub fn destination(arm: Arm, group: Group) -> (&'static str, &'static str) {
     match (group, arm) {
-        (Group::Reflect | Group::Tap | Group::Shared | Group::Null, _) => (FIRST, FIRST_ADDRESS),
+        (Group::Reflect | Group::Tap | Group::Shared | Group::External | Group::Null, _) => {
+            (FIRST, FIRST_ADDRESS)
+        }
         // A bridge passes on what is for somebody behind it.
         (Group::Forward, Arm::KernelBridge) => (BEHIND, BEHIND_ADDRESS),
         (Group::Forward, _) => (FIRST, BEHIND_ADDRESS),
@@ -124,7 +130,7 @@ impl Cables {
         let cables = Self { cabling };
         match (cabling, path) {
             // Whoever is at the other side makes them.
-            (Cabling::Tap | Cabling::Shared | Cabling::Ring, _) => {}
+            (Cabling::Tap | Cabling::Shared | Cabling::Ring | Cabling::Ports, _) => {}
             (Cabling::Loop, _) | (Cabling::One | Cabling::Two, None) => {
                 command(&words("ip link add gen0 type veth peer name gen1"))?;
                 for ours in ["gen0", "gen1"] {
@@ -194,6 +200,22 @@ pub fn route(to: &str, destination: &str, flows: u16) -> Route {
         first_port: 49_152,
         port: PORT,
         flows,
+    }
+}
+
+/// Where probes go so that a path takes them; on ports of this machine, where the plan says.
+#[must_use]
+pub fn probes(external: Option<&External>, group: Group, arm: Arm, flows: u16) -> Route {
+    let (to, destination) = destination(arm, group);
+    let route = route(to, destination, flows);
+    match (group, external) {
+        (Group::External, Some(external)) => Route {
+            to: external.mac,
+            source: external.source,
+            destination: external.destination,
+            ..route
+        },
+        _ => route,
     }
 }
 

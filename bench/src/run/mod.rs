@@ -39,7 +39,7 @@ use linux::Root;
 use self::{
     arm::{Arm, Driver},
     own::OwnError,
-    plan::{Member, Plan, PlanError},
+    plan::{External, Member, Plan, PlanError},
     result::{End, LeftOut, RunResult, SCHEMA},
     start::Lab,
 };
@@ -161,10 +161,19 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
         say::note(format_args!("this program's memory can not be locked: {error}"));
     }
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
-    let lab = Lab { root, interrupt, cpus, allowed, dir, barewired, testpmd };
+    let lab = Lab {
+        root,
+        interrupt,
+        cpus,
+        allowed,
+        dir,
+        barewired,
+        testpmd,
+        external: plan.external.clone(),
+    };
     let start = Instant::now();
     let eal = match plan.needs(takes_dpdk) {
-        true => Some(start_dpdk(cpus)?),
+        true => Some(start_dpdk(cpus, plan.external.as_ref())?),
         false => None,
     };
     let generator = eal.as_ref().map(Generator::new).transpose()?;
@@ -197,28 +206,38 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     Ok(verdict_on_the_run(&result))
 }
 
+/// What virtual devices of DPDK's are marked with in plans.
+const VDEV: &str = "vdev:";
+
 /// Is the generator DPDK's, with this path?
 fn takes_dpdk(arm: Arm) -> bool {
-    arm == Arm::Ring || arm.driver() == Some(Driver::VirtioUser)
+    matches!(arm, Arm::Ring | Arm::External) || arm.driver() == Some(Driver::VirtioUser)
 }
 
-/// DPDK in this process, on ordinary pages: nothing of it can be left behind.
-fn start_dpdk(cpus: Cpus) -> Result<Eal, RunError> {
+/// DPDK in this process. Without NICs on ordinary pages: nothing of it can be left behind. NICs want hugepages, which have
+/// to be there.
+fn start_dpdk(cpus: Cpus, external: Option<&External>) -> Result<Eal, RunError> {
     let prefix = format!("--file-prefix=bwgen-{}", std::process::id());
     let lcores = format!("0@{}", cpus.other);
-    let words = [
-        "--lcores",
-        &lcores,
-        "--no-pci",
-        "--no-huge",
-        "--no-shconf",
-        "--no-telemetry",
-        "-m",
-        "64",
-        "--log-level=error",
-        &prefix,
-    ];
-    Ok(Eal::init(words.map(str::to_owned))?)
+    let mut words = vec!["--lcores", &lcores, "--no-telemetry", "--log-level=error", &prefix];
+    let all = external.iter().flat_map(|external| [&external.out, &external.back]);
+    let (virtual_ones, nics): (Vec<&String>, Vec<&String>) =
+        all.partition(|port| port.starts_with(VDEV));
+    if nics.is_empty() {
+        words.extend(["--no-pci", "--no-huge", "--no-shconf", "-m", "64"]);
+    } else {
+        words.push("--in-memory");
+    }
+    let devices = virtual_ones.iter().filter_map(|port| port.strip_prefix(VDEV));
+    for (option, device) in devices
+        .map(|device| ("--vdev", device))
+        .chain(nics.iter().map(|port| ("--allow", port.as_str())))
+    {
+        if !words.contains(&device) {
+            words.extend([option, device]);
+        }
+    }
+    Ok(Eal::init(words.into_iter().map(str::to_owned))?)
 }
 
 /// The last CPU is measured, the first does the rest, unless told otherwise.

@@ -15,7 +15,7 @@ use super::{
     kernel::{Prepared, prepare},
     link::{self, Cables, Cabling},
     own::{Namespace, OwnError},
-    plan::Member,
+    plan::{External, Member},
     work::{Place, Work, vhost_socket},
 };
 use crate::{
@@ -54,6 +54,8 @@ pub struct Lab {
     pub barewired: Option<PathBuf>,
     /// testpmd's file; `None` when no arm needs it.
     pub testpmd: Option<PathBuf>,
+    /// Ports of this machine.
+    pub external: Option<External>,
 }
 
 impl Lab {
@@ -160,7 +162,7 @@ impl<'eal> Running<'eal> {
             true => Some(Namespace::new(dir.path(), &lab.allowed, &lab.interrupt)?),
         };
         let cables = Cables::lay(cabling, namespace.as_ref())?;
-        let shared = shared(cabling, generator, dir.path())?;
+        let shared = shared(lab, cabling, generator, dir.path())?;
         let mut started =
             Started { group, member, block, command: None, configuration: None, ready_ms: 0.0 };
         let prepared = match &namespace {
@@ -204,8 +206,8 @@ impl<'eal> Running<'eal> {
         group: Group,
         member: Member,
     ) -> Result<(), StartError> {
-        let (to, destination) = link::destination(member.arm, group);
-        let mut template = Template::new(&link::route(to, destination, 1), 64)?;
+        let route = link::probes(lab.external.as_ref(), group, member.arm, 1);
+        let mut template = Template::new(&route, 64)?;
         let deadline = Deadline::after(READY);
         let (mut sequence, mut returned) = (0, 0);
         while !deadline.has_passed() {
@@ -256,6 +258,7 @@ impl<'eal> Running<'eal> {
 
 /// The wire that is there before the path's program, which connects to it.
 fn shared<'eal>(
+    lab: &Lab,
     cabling: Cabling,
     generator: Option<Generator<'eal>>,
     dir: &Path,
@@ -263,6 +266,12 @@ fn shared<'eal>(
     let (device, arguments) = match cabling {
         Cabling::Shared => ("net_vhost0", format!("iface={},queues=1", vhost_socket(dir))),
         Cabling::Ring => ("net_ring0", String::new()),
+        Cabling::Ports => {
+            let generator = generator.ok_or(StartError::NoGenerator)?;
+            let External { out, back, .. } =
+                lab.external.as_ref().ok_or(StartError::NoGenerator)?;
+            return Ok(Some(DpdkWire::ports(generator, out, back)?));
+        }
         Cabling::One | Cabling::Two | Cabling::Loop | Cabling::Tap => return Ok(None),
     };
     let generator = generator.ok_or(StartError::NoGenerator)?;

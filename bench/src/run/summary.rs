@@ -126,6 +126,7 @@ fn table(
             Waits::Sleeping => "sleeps",
             Waits::Spinning => "spins",
             Waits::Inline => "inline",
+            Waits::Unknown => "unknown",
         };
         let ratio = |percentile| {
             let found = member.versus.iter().find(|it| same(it.percentile, percentile));

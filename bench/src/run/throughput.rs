@@ -121,7 +121,10 @@ fn ceiling(
     clock: &mut Counter,
     carried: &mut Carried,
 ) -> Result<Option<f64>, TrialError> {
-    let arm = if plan.kind == Group::Shared { Arm::Ring } else { Arm::Wire };
+    let arm = match plan.kind {
+        Group::Shared | Group::External => Arm::Ring,
+        Group::Reflect | Group::Forward | Group::Tap | Group::Null => Arm::Wire,
+    };
     let member = Member { arm, is_twin: false };
     let wanted = Wanted { group: Group::Null, member, block: 0, workers: 1 };
     let Some(mut offer) = Offer::start(lab, generator, wanted, size, clock, carried)? else {
@@ -171,9 +174,9 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         carried: &mut Carried,
     ) -> Result<Option<Self>, TrialError> {
         let Wanted { group, member, workers, .. } = wanted;
-        let (to, destination) = link::destination(member.arm, group);
         let flows = if workers > 1 { FLOWS } else { 1 };
-        let template = Template::new(&link::route(to, destination, flows), size)?;
+        let route = link::probes(lab.external.as_ref(), group, member.arm, flows);
+        let template = Template::new(&route, size)?;
         match Running::start(lab, generator, wanted) {
             Ok(running) => {
                 carried.starts.push(running.started.clone());

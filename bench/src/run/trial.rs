@@ -89,8 +89,8 @@ pub fn make(
     place: Place,
 ) -> Result<Trial, TrialError> {
     let member = running.started.member;
-    let (to, destination) = link::destination(member.arm, group.kind);
-    let mut template = Template::new(&link::route(to, destination, group.flows), place.cell.size)?;
+    let route = link::probes(lab.external.as_ref(), group.kind, member.arm, group.flows);
+    let mut template = Template::new(&route, place.cell.size)?;
     let schedule = Schedule::new(place.cell.load, group.spacing.clone())?;
     let what = probe::Plan {
         run: place.number,

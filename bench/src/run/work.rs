@@ -75,6 +75,7 @@ impl Place<'_> {
             | Arm::KernelRouteRps
             | Arm::KernelRouteThreaded
             | Arm::KernelBridge
+            | Arm::External
             | Arm::Wire
             | Arm::Ring => return Ok(Work::None),
             Arm::BarewiredAfPacket

@@ -80,11 +80,16 @@ impl<'eal> DpdkWire<'eal> {
         Ok(wire)
     }
 
-    /// Takes devices that are there: PCI addresses. The same one twice is one that frames come back to.
+    /// Takes devices that are there: PCI addresses, or virtual devices with or without their arguments. The same one twice is one that frames come back to.
     ///
     /// # Errors
     /// [`DpdkWireError`]
     pub fn ports(generator: Generator<'eal>, out: &str, back: &str) -> Result<Self, DpdkWireError> {
+        let name = |device: &str| {
+            let device = device.strip_prefix("vdev:").unwrap_or(device);
+            device.split(',').next().unwrap_or(device).to_owned()
+        };
+        let (out, back) = (&name(out), &name(back));
         let first = Some(start(generator, out)?);
         let mut wire = Self { generator, out: first, back: None, plugged: None, arrived: 0 };
         if out != back {
