@@ -45,7 +45,7 @@ impl Staged {
                 }
             }
         }
-        for program in ["barewire", "barewired", "barewire-tune", "udevadm"] {
+        for program in ["barewire", "barewired", "barewire-tune", "flock", "udevadm"] {
             // A program is a file that may be executed; what is in it does not matter here.
             fs::copy("/bin/true", staged.0.path("usr/bin").join(program)).unwrap();
         }
