@@ -14,10 +14,14 @@ use serde_json::json;
 const ROW: &str = "(cells => [...cells].map(cell => [cell.dataset.label, cell.innerText, \
     [...cell.querySelectorAll('data')].map(datum => datum.value)]))";
 
-fn page_of(result: &RunResult, dir: &Path) -> std::path::PathBuf {
+/// From the file of a run, as `barewire-bench report` makes it; and what is in the file.
+fn page_of_a_run(dir: &Path) -> (std::path::PathBuf, RunResult) {
+    let text = serde_json::to_string(&made::run()).expect("a result is JSON");
+    std::fs::write(dir.join("result.json"), &text).expect("a directory of our own");
+    let result = bench_report::read(dir).expect("what was written just now");
     let file = dir.join("report.html");
-    bench_report::write_page(result, &file).expect("a directory of our own");
-    file
+    bench_report::write_page(&result, &file).expect("a directory of our own");
+    (file, serde_json::from_str(&text).expect("a result is JSON"))
 }
 
 /// Nothing was complained of, and nothing but the file was asked for.
@@ -42,8 +46,7 @@ fn the_numbers_on_the_page_are_those_of_the_result() {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    let result = made::run();
-    let file = page_of(&result, dir.path());
+    let (file, result) = page_of_a_run(dir.path());
     let mut browser = Browser::start(&chromium);
     browser.look(1280, 900, "light");
 
@@ -123,7 +126,7 @@ fn it_fits_a_phone_and_can_be_read_in_light_dark_and_print() {
         return;
     };
     let dir = tempfile::tempdir().unwrap();
-    let file = page_of(&made::run(), dir.path());
+    let (file, _) = page_of_a_run(dir.path());
     let mut browser = Browser::start(&chromium);
     for (width, height, scheme) in
         [(360, 800, "light"), (360, 800, "dark"), (1280, 900, "light"), (1280, 900, "dark")]

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{pictures::Picture, samples::Samples, shown, verdict};
 
 const STYLE: &str = include_str!("style.css");
-/// What the page does not need: it opens what is folded before it is printed.
+/// What the page does not need: it opens folded pictures before it is printed. Their numbers stay folded: they are files, too.
 const SCRIPT: &str = include_str!("script.js");
 
 /// The whole page.

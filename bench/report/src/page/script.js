@@ -1,6 +1,6 @@
 "use strict";
 addEventListener("beforeprint", () => {
-  for (const folded of document.querySelectorAll("details:not([open])")) {
+  for (const folded of document.querySelectorAll("details.more:not([open])")) {
     folded.open = true;
     folded.dataset.folded = "";
   }
