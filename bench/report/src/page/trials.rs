@@ -56,6 +56,7 @@ fn kind(fault: &Invalid) -> &'static str {
         Invalid::Generator(Fault::Unexpected { .. }) => "frames came that were never sent",
         Invalid::Generator(Fault::Nothing) => "nothing was sent",
         Invalid::Stolen { .. } => "the hypervisor took a CPU away",
+        Invalid::Waited { .. } => "something else had the path’s CPU",
         Invalid::Sent { .. } => "the kernel counted other frames leaving than we did",
         Invalid::Received { .. } => "the kernel counted other frames coming than we did",
         Invalid::Unbalanced => "frames are missing from the path’s own account",
