@@ -50,6 +50,7 @@ fn forwards(before: &str, cpus: &[u64]) {
     assert!(balanced(guest) >= 602);
     workers_are_on(guest, cpus);
     is_unprivileged(guest);
+    tells_a_bug_report(guest);
     has_its_memory_from_hugepages(guest);
     stops_cleanly(guest);
 }
@@ -131,6 +132,21 @@ fn is_unprivileged(guest: &mut Guest) {
         guest.must("stat -c '%U:%G %a' /run/barewire/control.sock"),
         "barewire:barewire 660\n"
     );
+}
+
+/// The bundle has the answers, the configuration that is in force, and what the unit wrote.
+#[track_caller]
+fn tells_a_bug_report(guest: &mut Guest) {
+    let said = guest
+        .must("cd /root && barewire debug-bundle bundle.tar && tar --extract --file bundle.tar");
+    assert!(!said.contains(".json: MISSING") && !said.contains("journal.txt: MISSING"), "{said}");
+    let has = |guest: &mut Guest, file: &str, words: &str| {
+        let text = guest.must(&format!("cat /root/barewire-debug-*/{file}"));
+        assert!(text.contains(words), "{file} has no {words}\n{text}");
+    };
+    has(guest, "config.toml", "east-in");
+    has(guest, "journal.txt", "ready");
+    has(guest, "status.json", "\"balance\"");
 }
 
 /// Hugepages of the node that the plan says, without a file that stays.
