@@ -105,6 +105,11 @@ pub enum Invalid {
         /// For so many ms.
         ms: u64,
     },
+    /// A path that never sleeps wanted its CPU and did not have it: somebody else did.
+    Waited {
+        /// For so many ms.
+        ms: u64,
+    },
     /// The kernel says that other frames left than we sent.
     Sent {
         /// By our count.
@@ -128,6 +133,7 @@ impl fmt::Display for Invalid {
         match self {
             Self::Generator(fault) => fault.fmt(f),
             Self::Stolen { ms } => write!(f, "the hypervisor took a CPU away for {ms} ms"),
+            Self::Waited { ms } => write!(f, "something else had the path's CPU for {ms} ms"),
             Self::Sent { ours, kernels } => {
                 write!(f, "we sent {ours} frames, and the kernel counted {kernels}")
             }

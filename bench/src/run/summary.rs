@@ -98,6 +98,7 @@ fn said(fault: &Invalid) -> &'static str {
         Invalid::Generator(Fault::Unexpected { .. }) => "something came back that was never sent",
         Invalid::Generator(Fault::Nothing) => "nothing was to be sent",
         Invalid::Stolen { .. } => "the hypervisor took a cpu away",
+        Invalid::Waited { .. } => "something else had the path's cpu",
         Invalid::Sent { .. } => "the kernel counted other frames out than we sent",
         Invalid::Received { .. } => "the kernel counted other frames in than came to us",
         Invalid::Unbalanced => "the path says itself that frames are missing",

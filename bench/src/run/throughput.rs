@@ -29,13 +29,18 @@ use super::{
 use crate::{
     interrupt::Interrupted,
     mlrsearch::{self, Found, Goal, Loads, Output},
-    probe::{self, Pattern, Schedule, clock::Counter, frame::Template, latency::percentile},
+    probe::{
+        self, Latency, Pattern, Schedule, clock::Counter, frame::Template, latency::percentile,
+    },
     say,
     wire::Generator,
 };
 
 /// How long the last probes of a trial are waited for.
 const DRAIN: Duration = Duration::from_millis(100);
+
+/// Delays are measured in pieces of at most this.
+const PIECE: Duration = Duration::from_millis(700);
 
 /// Above this share of what the generator can offer, the generator may be what is measured.
 const LIMITED: f64 = 0.8;
@@ -308,10 +313,19 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         Ok((returned > 0.0).then(|| busy / (returned / 1e6)))
     }
 
+    /// In pieces that are short enough to go before all other programs; together they are one stream's worth.
     fn delay(&mut self, share: f64, load: f64, time: Duration) -> Result<Delay, TrialError> {
-        let made = self.offer(Terms::new(load, time))?;
-        let (sent, lost) = (made.counts.sent, made.counts.lost());
-        let times = &made.latency.response;
+        let mut latency = Latency::default();
+        let (mut sent, mut lost, mut left) = (0, 0, time);
+        while !left.is_zero() {
+            let piece = left.min(PIECE);
+            let made = self.offer(Terms::new(load, piece))?;
+            latency.add(&made.latency);
+            sent += made.counts.sent;
+            lost += made.counts.lost();
+            left -= piece;
+        }
+        let times = &latency.response;
         let at = |wanted| percentile(times, lost, wanted).and_then(|found| found.ns);
         let worst_ns = at(99.9);
         Ok(Delay {

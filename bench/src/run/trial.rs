@@ -6,9 +6,10 @@ pub use bench_result::trial::{Cell, Gaps, Invalid, PERCENTILES, Trial};
 use config::CpuId;
 use distribution::encode;
 use hdrhistogram::Histogram;
+use linux::Root;
 
 use super::{
-    arm::Group,
+    arm::{Group, Waits},
     attribution::{Loop, Who, attribute},
     counters::{self, Counters},
     first::First,
@@ -32,7 +33,7 @@ use crate::{
     program::ProgramError,
 };
 
-/// The share of a trial that the hypervisor may have taken.
+/// The share of a trial that the hypervisor, or somebody else on the path's CPU, may have taken.
 const STOLEN: f64 = 0.01;
 
 /// Why there is no trial.
@@ -106,6 +107,12 @@ pub fn make(
     let read = || counters::read(&lab.root, inside, measured, other);
     let stalls = running.work.stalls(None)?;
     running.wire.flush()?;
+    let threads = match member.arm.waits() {
+        Waits::Spinning => running.threads(&lab.root, measured),
+        // Who sleeps waits a little at each wake-up, and that is its own doing.
+        Waits::Sleeping | Waits::Inline | Waits::Unknown => Vec::new(),
+    };
+    let waited = waited_ns(&lab.root, &threads);
     let before = read()?;
     let first = plan.is_first.then(|| First::hold(&lab.root, running, measured));
     let made = running.wire.with(|wire| {
@@ -114,6 +121,7 @@ pub fn make(
     })?;
     drop(first);
     let counters = read()?.since(&before);
+    let waited = waited_ns(&lab.root, &threads).saturating_sub(waited);
     let arrivals = running.wire.arrivals()?;
     let stalls = match stalls {
         Some(before) => running.work.stalls(Some(&before.next))?,
@@ -127,11 +135,24 @@ pub fn make(
     if ticks_as_s(counters.stolen_ticks) > taken {
         faults.push(Invalid::Stolen { ms: counters.stolen_ticks * 10 });
     }
+    if float(waited) / 1e9 > taken {
+        faults.push(Invalid::Waited { ms: waited / 1_000_000 });
+    }
     let gaps = Standing { workers, is_told: running.work.tells_stalls(), generator: other };
     let mut trial =
         record(running.started.group, member, place, made, faults, counters, arrivals, &gaps);
     trial.interval_ms = interval_ms(plan.measure_ms);
     Ok(trial)
+}
+
+/// How long these threads have waited for a CPU since they began: the second number of `schedstat`
+/// (Documentation/scheduler/sched-stats.rst).
+fn waited_ns(root: &Root, threads: &[u32]) -> u64 {
+    let of = |thread: &u32| {
+        let text = root.text(&format!("proc/{thread}/schedstat")).ok()?;
+        text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
+    };
+    threads.iter().filter_map(of).sum()
 }
 
 /// Who stood still, and when, besides the generator.
