@@ -125,6 +125,9 @@ fn an_old_kernel_lacks_what_isolation_needs() {
     release("6.6.0").expect("BOOT-07", Warn);
     release("5.6.0").expect("BOOT-07", Warn);
     assert_eq!(release("5.5.9").expect("BOOT-07", Bad).details.len(), 4);
+    // A version has what came with it.
+    assert_eq!(release("5.6.0").expect("BOOT-07", Warn).details.len(), 3);
+    assert_eq!(release("6.8.0").expect("BOOT-07", Good).details.len(), 0);
     release("mainline").expect("BOOT-07", Unknown);
     Sample::empty().expect("BOOT-07", NotApplicable);
 }

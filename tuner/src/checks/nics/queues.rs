@@ -119,6 +119,10 @@ const LONG: u32 = 50;
 /// What is set instead: an interrupt storm is worse than two microseconds.
 const USECS: u32 = 2;
 
+/// Intel's drivers that refuse two microseconds (and 4 to 9), and a time of their own for sending where queues are pairs:
+/// `igb_set_coalesce()` and its like in Linux 6.18. For these it is the shortest fixed time they take.
+const TEN_OR_MORE: [&str; 5] = ["e1000", "e1000e", "igb", "igbvf", "igc"];
+
 fn rings(context: &Context<'_>) -> Outcome {
     settled(|| {
         let judged = nics(context)?.iter().filter_map(|nic| {
@@ -163,7 +167,7 @@ fn coalescing(context: &Context<'_>) -> Outcome {
                     None if !is_adaptive => {
                         One::new(Verdict::NotApplicable, format!("{name}: it has no such knob"))
                     }
-                    usecs => judge_coalescing(name, profile, is_adaptive, usecs.unwrap_or(0)),
+                    usecs => judge_coalescing(nic, profile, is_adaptive, usecs.unwrap_or(0)),
                 }
             })
         });
@@ -175,7 +179,8 @@ fn coalescing(context: &Context<'_>) -> Outcome {
     })
 }
 
-fn judge_coalescing(name: &str, profile: Profile, is_adaptive: bool, usecs: u32) -> One {
+fn judge_coalescing(nic: &Nic, profile: Profile, is_adaptive: bool, usecs: u32) -> One {
+    let name = &nic.interface.name;
     let line = match is_adaptive {
         true => format!("{name}: adaptive, now {usecs} µs"),
         false => format!("{name}: {usecs} µs"),
@@ -188,14 +193,16 @@ fn judge_coalescing(name: &str, profile: Profile, is_adaptive: bool, usecs: u32)
         (Profile::LowLatency, false, _) => Verdict::Warn,
     };
     let one = One::new(verdict, line);
+    let is_coarse =
+        nic.driver.value().is_some_and(|driver| TEN_OR_MORE.contains(&driver.name.as_str()));
+    let (rx_usecs, tx_usecs) = match is_coarse {
+        true => (Some(SHORT), None),
+        false => (Some(USECS), Some(USECS)),
+    };
     match verdict {
         Verdict::Warn | Verdict::Bad => one.fix(Change::Ethtool {
             interface: name.to_owned(),
-            setting: EthtoolSetting::Coalesce {
-                adaptive: Some(false),
-                rx_usecs: Some(USECS),
-                tx_usecs: Some(USECS),
-            },
+            setting: EthtoolSetting::Coalesce { adaptive: Some(false), rx_usecs, tx_usecs },
         }),
         _ => one,
     }
@@ -203,23 +210,29 @@ fn judge_coalescing(name: &str, profile: Profile, is_adaptive: bool, usecs: u32)
 
 fn rss(context: &Context<'_>) -> Outcome {
     settled(|| {
+        let mut uneven = Vec::new();
         let judged = nics(context)?.iter().filter_map(|nic| {
             let name = &nic.interface.name;
-            One::of(name, &nic.rss, |rss| judge_rss(nic, &rss.table))
+            let one = One::of(name, &nic.rss, |rss| judge_rss(nic, &rss.table))?;
+            if matches!(one.verdict, Verdict::Bad | Verdict::Warn) {
+                uneven.push(format!("ethtool -X {name} equal {}", queues(nic)));
+            }
+            Some(one)
         });
         let outcome = worst(judged, NONE).wanted("every queue is in the table");
-        Ok(match outcome.verdict {
-            Verdict::Bad | Verdict::Warn => outcome.advice("ethtool -X INTERFACE equal QUEUES"),
-            _ => outcome,
-        })
+        Ok(if uneven.is_empty() { outcome } else { outcome.advice(uneven.join("; ")) })
     })
+}
+
+/// Queues that receive; 0 when they are not known.
+fn queues(nic: &Nic) -> u32 {
+    let channels = nic.channels.value();
+    channels.map_or(0, |all| all.combined.now.unwrap_or(0).saturating_add(all.rx.now.unwrap_or(0)))
 }
 
 fn judge_rss(nic: &Nic, table: &[u32]) -> One {
     let name = &nic.interface.name;
-    let channels = nic.channels.value();
-    let queues = channels
-        .map_or(0, |all| all.combined.now.unwrap_or(0).saturating_add(all.rx.now.unwrap_or(0)));
+    let queues = queues(nic);
     if table.is_empty() || queues == 1 {
         return One::new(Verdict::NotApplicable, format!("{name}: it has one queue"));
     }

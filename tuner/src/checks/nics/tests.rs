@@ -88,6 +88,31 @@ fn coalescing_is_short_and_fixed_where_latency_counts() {
 }
 
 #[test]
+fn coalescing_is_mended_with_what_the_driver_takes() {
+    let fix = |driver: &str| {
+        let all = Coalesce { rx_usecs: Some(50), tx_usecs: Some(50), ..Coalesce::default() };
+        let (name, bus) = (driver.to_owned(), "0000:04:00.0".to_owned());
+        let driver = Driver { name, version: String::new(), firmware: String::new(), bus };
+        let machine =
+            nic("coalesce", &Fact::Is(all)).asked("ethtool/eth0/driver", &Fact::Is(driver));
+        let outcome = machine.expect("NIC-02", Bad);
+        let [
+            Change::Ethtool {
+                setting: EthtoolSetting::Coalesce { rx_usecs, tx_usecs, .. }, ..
+            },
+        ] = &outcome.fix[..]
+        else {
+            panic!("{outcome:?}")
+        };
+        (*rx_usecs, *tx_usecs)
+    };
+    for driver in ["e1000", "e1000e", "igb", "igbvf", "igc"] {
+        assert_eq!(fix(driver), (Some(10), None), "{driver}");
+    }
+    assert_eq!(fix("ice"), (Some(2), Some(2)));
+}
+
+#[test]
 fn pause_frames_are_only_turned_off_on_data_ports() {
     let pause = |rx: bool| Pause { autonegotiated: true, rx, tx: false };
     nic("pause", &Fact::Is(pause(false))).expect("NIC-03", Good);

@@ -40,12 +40,14 @@ fn what_is_switched_off_is_a_warning_in_our_own_file_only() {
     for line in ["audit=0", "selinux=0", "enforcing=0", "apparmor=0", "audit=off"] {
         assert!(booted(line).expect("SEC-04", Info).fix.is_empty());
     }
-    let menu = |file: &str| {
-        booted("audit=0")
-            .with("boot/grub/grub.cfg", "")
-            .with(&format!("etc/default/grub.d/{file}"), "GRUB_CMDLINE_LINUX=\"audit=0\"\n")
+    let menu = |file: &str, word: &str| {
+        booted("audit=0").with("boot/grub/grub.cfg", "").with(
+            &format!("etc/default/grub.d/{file}"),
+            &format!("GRUB_CMDLINE_LINUX=\"{word}\"\n"),
+        )
     };
-    menu("zz-90-barewire.cfg").expect("SEC-04", Warn);
-    menu("50-theirs.cfg").expect("SEC-04", Info);
+    menu("zz-90-barewire.cfg", "audit=0").expect("SEC-04", Warn);
+    menu("zz-90-barewire.cfg", "quiet").expect("SEC-04", Info);
+    menu("50-theirs.cfg", "audit=0").expect("SEC-04", Info);
     Sample::empty().expect("SEC-04", NotApplicable);
 }
