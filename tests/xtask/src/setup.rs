@@ -42,6 +42,9 @@ const TEST_PACKAGES: &[(&str, &str)] = &[
     ("procps", "sysctl reads the drop-in"),
     ("rt-tests", "cyclictest and oslat write results that the tuner reads"),
     ("chromium", "opens the bench's page: a phone, a desktop, print"),
+    ("sockperf", "measures the kernel's echo beside the bench"),
+    ("irtt", "the same"),
+    ("python3-venv", "Python's reader of HdrHistogram logs reads the bench's"),
 ];
 
 /// What the virtual lab needs besides. Its emulator comes with its images, into the cache.
