@@ -43,7 +43,7 @@ pub(super) fn section(result: &RunResult) -> Markup {
                     "A trial does not count when more than " (shown::percent(limits.unsent)) " of its probes did not leave, when the 99.9th \
                      percentile of them left more than " (words::time(limits.lateness_ns)) " late"
                     @match plan.limits { Keep::Virtual => { " (limits for virtual machines)" } Keep::Metal => { " (limits for bare metal)" } }
-                    ", when the hypervisor took a CPU away, or when the kernel counted other frames than we did. Trials that do not count \
+                    ", when the hypervisor or another program had the CPU, or when the kernel counted other frames than we did. Trials that do not count \
                      are never left out of the files."
                 }
                 dt { "Loads" }
