@@ -57,7 +57,8 @@ fn a_worker_of_another_node_and_a_nic_that_waits_are_named_and_go_when_they_are_
     }
     let said = tune(guest, "analyze --id NIC-02", 0);
     assert!(said.contains("BAD") && said.contains(&format!("{east}: 100 µs")), "{said}");
-    assert!(waits(guest, 5));
+    // Intel's drivers take nothing between 4 and 9.
+    assert!(waits(guest, 10));
     let said = tune(guest, "analyze --id NIC-02", 0);
     assert!(said.contains("GOOD"), "{said}");
 }

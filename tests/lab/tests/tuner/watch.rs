@@ -26,7 +26,7 @@ fn irqbalance_that_comes_back_and_a_ring_that_somebody_resizes_are_noticed_once(
     if has_rings {
         guest.must(&format!("ethtool -G {east} rx 512"));
         let said = tune(guest, "watch", 0);
-        assert!(said.contains(&format!("APPLIED rings of {east}: GOOD became BAD")), "{said}");
+        assert!(said.contains(&format!("APPLIED rings of {east} (rx): GOOD became BAD")), "{said}");
     }
     guest.must("echo 1 > /proc/sys/kernel/numa_balancing");
     let said = tune(guest, "watch", 0);
