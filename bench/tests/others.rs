@@ -42,9 +42,9 @@ first="chrt -f 1 taskset -c"
 $inside $first $MEASURED sockperf server -i 198.18.0.2 -p 11111 >/dev/null 2>&1 &
 server=$!
 until $inside ss -lun | grep -q 11111; do :; done
-$first $OTHER sockperf under-load -i 198.18.0.2 -p 11111 -t 3 -m 18 --mps 1000 --reply-every 1 --full-rtt > "$DIR/sockperf" 2>&1
+$first $OTHER sockperf ping-pong -i 198.18.0.2 -p 11111 -t 2 -m 18 --mps 1000 --full-rtt > "$DIR/sockperf" 2>&1
 kill $server
-$inside $first $MEASURED irtt server -b 198.18.0.2 >/dev/null 2>&1 &
+$inside $first $MEASURED irtt server -i 1ms -b 198.18.0.2 >/dev/null 2>&1 &
 server=$!
 until $inside ss -lun | grep -q 2112; do :; done
 $first $OTHER irtt client -Q -i 1ms -d 3s -l 18 -o "$DIR/irtt.json" 198.18.0.2 >/dev/null 2>&1
@@ -152,11 +152,12 @@ fn sockperf_and_irtt_agree_about_the_kernels_echo() {
     let ours = ours(dir.path());
 
     println!("median and quartiles in µs: ours {ours:?}, sockperf {sockperf:?}, irtt {irtt:?}");
-    for (name, other) in [("sockperf", &sockperf), ("irtt", &irtt)] {
-        // The spread of each holds the other's median, with room for what their programs do between the stamps and the
-        // calls: more than ours does.
+    // What their programs do between the stamps and the calls is in their times: little in sockperf, in irtt the wake-ups of
+    // Go's scheduler at both ends.
+    for (name, other, room) in [("sockperf", &sockperf, 1.5), ("irtt", &irtt, 2.5)] {
+        // The spread of one holds the other's median.
         let holds =
-            |spread: &Spread, median| (spread.low / 1.5..=spread.high * 1.5).contains(&median);
+            |spread: &Spread, median| (spread.low / room..=spread.high * room).contains(&median);
         let is_apart = !holds(&ours, other.median) && !holds(other, ours.median);
         assert!(!is_apart, "{name}: {other:?}, and ours {ours:?}");
     }
