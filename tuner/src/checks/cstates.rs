@@ -159,7 +159,8 @@ fn spin(cpus: impl IntoIterator<Item = CpuId>) -> impl Iterator<Item = Change> {
     })
 }
 
-const NO_STATES: &str = "this kernel has no idle states to choose from: a guest, or no driver";
+const NO_STATES: &str =
+    "this kernel has no idle states to choose from: a guest, no driver, or idle=poll";
 
 fn states(context: &Context<'_>) -> Outcome {
     settled(|| {
@@ -297,6 +298,9 @@ fn at_boot(context: &Context<'_>) -> Outcome {
         let is_intel = context.facts.processor.value().is_none_or(|p| p.is_intel());
         let outcome = match (intel, acpi) {
             (None, None) => Outcome::good("nothing said"),
+            (Some("0"), Some("0" | "1")) if cmdline.value("idle") == Some("poll") => {
+                Outcome::info(format!("{seen}: C1 by the ACPI driver, were there no idle=poll"))
+            }
             (Some("0"), Some("0" | "1")) => {
                 Outcome::info(format!("{seen}: C1 by the ACPI driver, on all CPUs"))
             }
@@ -451,6 +455,8 @@ mod tests {
             [(FILE, "intel_idle.max_cstate=0"), AMD] => Info,
             [(FILE, "intel_idle.max_cstate=0 processor.max_cstate=1")] => Info,
             [(FILE, "intel_idle.max_cstate=0 processor.max_cstate=0")] => Info,
+            [(FILE, "idle=poll intel_idle.max_cstate=0 processor.max_cstate=0")] => Info,
+            [(FILE, "idle=poll intel_idle.max_cstate=0")] => Bad,
             [(FILE, "intel_idle.max_cstate=1")] => Good,
             [(FILE, "processor.max_cstate=1")] => Good,
             [(FILE, "intel_idle.max_cstate=2")] => Info,

@@ -8,7 +8,7 @@ use crate::{Fact, Verdict, change::Change};
 /// What was found at one of them.
 #[derive(Debug, Clone)]
 pub(super) struct One {
-    verdict: Verdict,
+    pub(super) verdict: Verdict,
     line: String,
     fix: Vec<Change>,
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::{Entry, Group, Report};
+use super::{Entry, Group, Report, recommend};
 use crate::{Section, Verdict};
 
 const STYLE: &str = include_str!("html.css");
@@ -20,6 +20,7 @@ pub fn write(report: &Report, out: &mut dyn Write) -> io::Result<()> {
 fn page(report: &Report) -> Markup {
     let mut sections: Vec<Section> = report.findings.iter().map(|entry| entry.section).collect();
     sections.dedup();
+    let actions = recommend::actions(report);
     let groups = [Group::Host, Group::Application, Group::Hardware];
     html! {
         (DOCTYPE)
@@ -40,12 +41,15 @@ fn page(report: &Report) -> Markup {
                     }
                 }
                 @for group in groups {
-                    @let mut rows = report.recommendations.iter().filter(|r| r.group == group).peekable();
+                    @let mut rows = actions.iter().filter(|action| action.group == group).peekable();
                     @if rows.peek().is_some() {
                         h2 { (group.title()) }
                         ol {
-                            @for row in rows {
-                                li { a href={ "#" (row.id) } { (row.id) } " " code { (row.text) } }
+                            @for action in rows {
+                                li {
+                                    @for id in &action.ids { a href={ "#" (id) } { (id) } " " }
+                                    @if action.is_command { code { (action.text) } } @else { (action.text) }
+                                }
                             }
                         }
                     }

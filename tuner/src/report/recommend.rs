@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Finding, Section, Verdict};
 
-use super::Recommendation;
+use super::{Entry, Recommendation, Report};
 
 /// Who can do it.
 #[derive(
@@ -90,4 +90,46 @@ fn text(finding: &Finding) -> String {
         Some(advice) => advice.clone(),
         None => super::commands(&finding.fix).join("; "),
     }
+}
+
+/// One line of what to do: findings that the same commands mend share it.
+pub(super) struct Action<'a> {
+    /// Who can do it.
+    pub(super) group: Group,
+    /// The findings.
+    pub(super) ids: Vec<&'a str>,
+    /// What to do.
+    pub(super) text: String,
+    /// Is it a command, not prose?
+    pub(super) is_command: bool,
+}
+
+/// Commands longer than this are not said twice.
+const SHORT: usize = 80;
+
+/// The recommendations of a report, for people.
+pub(super) fn actions(report: &Report) -> Vec<Action<'_>> {
+    let is_same = |a: &Recommendation, b: &Recommendation| (a.group, &a.text) == (b.group, &b.text);
+    let actions = report.recommendations.chunk_by(is_same).map(|same| {
+        let ids: Vec<&str> = same.iter().map(|one| one.id.as_str()).collect();
+        let first = &same[0];
+        let entry = report.findings.iter().find(|entry| entry.id == first.id);
+        let is_long = first.text.chars().count() > SHORT || first.text.contains('\n');
+        let (text, is_command) = match entry {
+            Some(entry) if entry.advice.is_some() => (first.text.clone(), false),
+            Some(entry) if is_long => (summary(entry), false),
+            _ => (first.text.clone(), true),
+        };
+        Action { group: first.group, ids, text, is_command }
+    });
+    actions.collect()
+}
+
+/// What is wanted, and where the commands are.
+fn summary(entry: &Entry) -> String {
+    let wanted =
+        if entry.wanted.is_empty() { String::new() } else { format!(": {}", entry.wanted) };
+    let (count, plural) = (entry.commands.len(), if entry.commands.len() == 1 { "" } else { "s" });
+    let reboot = if entry.needs_reboot { " and a reboot" } else { "" };
+    format!("{}{wanted} ({count} command{plural}{reboot}: see {})", entry.title, entry.id)
 }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anstyle::{AnsiColor, Style};
 
-use super::{Entry, Group, Report};
+use super::{Entry, Group, Report, recommend};
 use crate::{Section, Verdict};
 
 /// How many lines of detail a finding shows; the JSON has them all.
@@ -25,18 +25,7 @@ pub fn write(report: &Report, has_color: bool, out: &mut dyn Write) -> io::Resul
         }
         finding(entry, has_color, out)?;
     }
-    let mut group: Option<Group> = None;
-    for recommendation in &report.recommendations {
-        if group != Some(recommendation.group) {
-            group = Some(recommendation.group);
-            writeln!(
-                out,
-                "\n{bold}{}{bold:#}, the most effective first",
-                recommendation.group.title()
-            )?;
-        }
-        writeln!(out, "  {:<8} {}", recommendation.id, recommendation.text)?;
-    }
+    recommendations(report, bold, out)?;
     let counts: Vec<String> = Verdict::ALL
         .into_iter()
         .map(|verdict| {
@@ -45,6 +34,25 @@ pub fn write(report: &Report, has_color: bool, out: &mut dyn Write) -> io::Resul
         })
         .collect();
     writeln!(out, "\n{} checks: {}", report.findings.len(), counts.join(", "))
+}
+
+/// What to do, in a line each.
+fn recommendations(report: &Report, bold: Style, out: &mut dyn Write) -> io::Result<()> {
+    let mut group: Option<Group> = None;
+    for action in recommend::actions(report) {
+        if group != Some(action.group) {
+            group = Some(action.group);
+            writeln!(out, "\n{bold}{}{bold:#}, the most effective first", action.group.title())?;
+            if action.group == Group::Host {
+                writeln!(
+                    out,
+                    "  (barewire-tune plan shows them as one plan, apply does them, rollback undoes them)"
+                )?;
+            }
+        }
+        writeln!(out, "  {:<8} {}", action.ids.join(", "), action.text)?;
+    }
+    Ok(())
 }
 
 fn about(report: &Report, out: &mut dyn Write) -> io::Result<()> {

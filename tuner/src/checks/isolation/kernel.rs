@@ -48,7 +48,7 @@ pub(super) fn rcu_threads(context: &Context<'_>) -> Result<Outcome, Outcome> {
     };
     let threads: Vec<&Task> = context.facts.tasks.movable_of_kernel().filter(is_rcu).collect();
     if threads.is_empty() {
-        let outcome = Outcome::not_applicable("RCU has no such threads: no callback is offloaded");
+        let outcome = Outcome::not_applicable("RCU has no threads for callbacks");
         return Ok(unless_cut(context, outcome));
     }
     let (mut there, mut mixed) = (Vec::new(), Vec::new());

@@ -110,6 +110,8 @@ fn controllers<'a>(context: &Context<'a>) -> Result<Vec<(&'a Function, &'a Detai
 }
 
 const NONE: &str = "no network controller has a PCI Express link";
+/// The settings are in a part of the configuration space that only root may read, and that a capture may lack.
+const NO_SETTINGS: &str = "no network controller shows PCI Express settings";
 
 fn width(context: &Context<'_>) -> Outcome {
     settled(|| {
@@ -183,8 +185,8 @@ fn read_request(context: &Context<'_>) -> Outcome {
                 judge_read_request(&name, function.vendor, express)
             })
         });
-        let outcome =
-            worst(all, NONE).wanted("1024 bytes or more where the vendor says so, 512 elsewhere");
+        let outcome = worst(all, NO_SETTINGS)
+            .wanted("1024 bytes or more where the vendor says so, 512 elsewhere");
         Ok(match outcome.verdict {
             Verdict::Warn | Verdict::Bad => outcome.advice(
                 "with the device idle: setpci -s ADDRESS CAP_EXP+8.w=3000:7000 writes 1024 and leaves the other bits",
@@ -218,7 +220,7 @@ fn payload(context: &Context<'_>) -> Outcome {
                 judge_payload(&name, express, details.upstream_express.value())
             })
         });
-        Ok(worst(all, NONE).wanted("the same on both ends, 256 bytes or more"))
+        Ok(worst(all, NO_SETTINGS).wanted("the same on both ends, 256 bytes or more"))
     })
 }
 

@@ -204,7 +204,7 @@ pub(super) fn online(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let wanted = format!("{} online", cpus(&workers));
     let missing = workers.difference(&machine.cpus_where(|cpu| cpu.online));
     if missing.is_empty() {
-        return Ok(Outcome::good(format!("{} run", cpus(&workers))).wanted(wanted));
+        return Ok(Outcome::good(format!("{} online", cpus(&workers))).wanted(wanted));
     }
     let absent = missing.difference(&machine.cpus_where(|_| true));
     let stopped = missing.difference(&absent);
