@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use lab::Guest;
 
+use crate::stock::{reboot, stock};
+
 /// What has to come back: every file of /etc and /boot with its owner, mode and content.
 pub(crate) fn files(guest: &mut Guest) -> BTreeSet<String> {
     // GRUB's block changes as GRUB takes a choice; it is looked at for what it says.
@@ -60,4 +62,17 @@ pub(crate) fn assert_same(before: &BTreeSet<String>, after: &BTreeSet<String>) {
     let (gone, new): (Vec<_>, Vec<_>) =
         (before.difference(after).collect(), after.difference(before).collect());
     assert!(gone.is_empty() && new.is_empty(), "gone: {gone:#?}\nnew: {new:#?}");
+}
+
+/// What the other tests compare is the same on a machine that did nothing but boot again.
+#[test]
+fn a_reboot_alone_changes_nothing_that_is_compared() {
+    let Some(mut guest) = stock() else { return };
+    let guest = &mut guest;
+    let (files_before, kernel_before) = (files(guest), kernel(guest));
+
+    reboot(guest, "a plain boot");
+
+    assert_same(&files_before, &files(guest));
+    assert_same(&kernel_before, &kernel(guest));
 }
