@@ -46,7 +46,12 @@ impl Barewired {
         cpus: &CpuSet,
         interrupt: &Interrupt,
     ) -> Result<Self, ProgramError> {
-        Self::start_as(name, file, configuration, socket, dir, cpus, interrupt, |line| line)
+        // As testpmd's: DPDK leaves a directory for each process.
+        let runtime = ("RUNTIME_DIRECTORY".to_owned(), dir.as_os_str().to_owned());
+        Self::start_as(name, file, configuration, socket, dir, cpus, interrupt, |mut line| {
+            line.environment.push(runtime);
+            line
+        })
     }
 
     /// The same with a command line that is changed: to run somewhere else.

@@ -142,7 +142,10 @@ impl Testpmd {
         cpus: &CpuSet,
         interrupt: &Interrupt,
     ) -> Result<Self, ProgramError> {
-        Self::start_as(name, &setup.command(), setup.devices.len(), dir, cpus, interrupt)
+        // DPDK makes a directory for each process and leaves it; here it goes with the others of the arm.
+        let mut line = setup.command();
+        line.environment.push(("RUNTIME_DIRECTORY".to_owned(), dir.as_os_str().to_owned()));
+        Self::start_as(name, &line, setup.devices.len(), dir, cpus, interrupt)
     }
 
     /// The same with a command line that was changed: to run somewhere else.
