@@ -133,7 +133,7 @@ pub fn soak(
     seed: u64,
     mut say: impl FnMut(&str),
 ) -> Result<Soaked, LabError> {
-    let text = prepare(guest)?;
+    let mut text = prepare(guest)?;
     let (east, west) = (guest.nic("east").another()?, guest.nic("west").another()?);
     let flows = [Flow::begin(&east, &west, RATE)?, Flow::begin(&west, &east, RATE)?];
     flow_again(guest, &flows, "the start");
@@ -142,7 +142,7 @@ pub fn soak(
     while begun.elapsed() < time {
         let event = EVENTS[dice.below(EVENTS.len())];
         let at = Instant::now();
-        happen(guest, event, &text, &mut dice)?;
+        happen(guest, event, &mut text, &mut dice)?;
         flow_again(guest, &flows, &format!("{event:?}"));
         let balance = balance(guest);
         assert_eq!(balance[0], balance[1] + balance[2] + balance[3], "after {event:?}");
@@ -181,12 +181,17 @@ fn prepare(guest: &mut Guest) -> Result<String, LabError> {
     Ok(text)
 }
 
-fn happen(guest: &mut Guest, event: Event, text: &str, dice: &mut Dice) -> Result<(), LabError> {
+fn happen(
+    guest: &mut Guest,
+    event: Event,
+    text: &mut String,
+    dice: &mut Dice,
+) -> Result<(), LabError> {
     let pipeline = |dice: &mut Dice| format!("[pipeline]\nburst = {}\n", 1 + dice.below(64));
     match event {
         Event::Reload => {
-            let text = text.to_owned() + &pipeline(dice);
-            guest.write(CONFIG, 0o644, &text)?;
+            let other = text.clone() + &pipeline(dice);
+            guest.write(CONFIG, 0o644, &other)?;
             guest.must(&format!("systemctl reload {UNIT}"));
         }
         Event::Ask => {
@@ -203,7 +208,11 @@ fn happen(guest: &mut Guest, event: Event, text: &str, dice: &mut Dice) -> Resul
         Event::PortsRestarted => {
             let ring = ["256", "512", "1024"][dice.below(3)];
             let changed = format!("name = \"east\"\nrx_ring = {ring}\ndevice");
-            guest.write(CONFIG, 0o644, &text.replace("name = \"east\"\ndevice", &changed))?;
+            // It stays so: without another restart of ports only other things can change.
+            let lines = text.lines().filter(|line| !line.starts_with("rx_ring"));
+            *text = lines.fold(String::new(), |all, line| all + line + "\n");
+            *text = text.replace("name = \"east\"\ndevice", &changed);
+            guest.write(CONFIG, 0o644, text)?;
             guest.must("barewire reload --restart-ports > /dev/null");
         }
         Event::CablePulled => {
