@@ -15,7 +15,7 @@ const NEVER: &[(&str, &[&str])] = &[
     ("api", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
     ("distribution", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring", "config"]),
     ("ctl", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
-    ("bench-report", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring", "api", "noise"]),
+    ("bench-report", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring", "noise"]),
     ("bench-result", &["dpdk", "dpdk-sys", "linux", "pipeline", "ring", "api", "noise", "plots"]),
     ("statistics", &["config", "dpdk", "dpdk-sys", "linux", "pipeline", "ring"]),
     ("plots", &["api", "config", "dpdk", "dpdk-sys", "linux", "pipeline", "ring", "statistics"]),
