@@ -12,7 +12,7 @@ mod gate;
 
 /// What is bound. `shim_*` and `SHIM_*` come on top.
 const FUNCTIONS: &str = "rte_(\
-    eal_init|eal_cleanup|eal_process_type|version|strerror|thread_register|thread_unregister|\
+    eal_init|eal_cleanup|eal_process_type|eal_get_runtime_dir|version|strerror|thread_register|thread_unregister|\
     log_set_global_level|log_get_global_level|log_set_level_pattern|\
     eal_has_hugepages|pktmbuf_pool_create_by_ops|pktmbuf_pool_init|pktmbuf_init|pktmbuf_free_bulk|mbuf_best_mempool_ops|\
     mempool_create_empty|mempool_set_ops_byname|mempool_populate_default|mempool_obj_iter|mempool_free|\

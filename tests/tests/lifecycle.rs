@@ -1,6 +1,6 @@
 //! From start to READY, from SIGTERM to the end, and what a kill leaves behind: nothing.
 
-use std::time::Duration;
+use std::{fmt::Display, path::PathBuf, time::Duration};
 
 use rustix::process::Signal;
 use scenarios::{Daemon, Setup, Site, capture, configs::ENDLESS, frames, http, load, skip, wait};
@@ -73,8 +73,10 @@ fn a_stop_over_the_control_socket_is_a_stop() {
 #[test]
 fn after_a_kill_a_new_one_starts_at_once_in_the_same_place() {
     let site = Site::new();
+    let mut pids = Vec::new();
     for _ in 0..3 {
         let daemon = started(&site);
+        pids.push(daemon.pid().as_raw_nonzero());
         let ended = daemon.end_by(Signal::KILL);
         assert_eq!(ended.status.code(), None);
         assert!(
@@ -82,9 +84,26 @@ fn after_a_kill_a_new_one_starts_at_once_in_the_same_place() {
             "a kill leaves the socket, and the next start has to cope"
         );
     }
-    let ended = started(&site).stop();
+    let last = started(&site);
+    pids.push(last.pid().as_raw_nonzero());
+    assert!(dpdk_dirs(pids[3]).any(|dir| dir.exists()), "DPDK makes one for each process");
+    let ended = last.stop();
     assert_eq!(ended.status.code(), Some(0), "{}", ended.said);
     assert!(!site.path("control.sock").exists(), "a stop removes it");
+    let left: Vec<_> = pids.into_iter().flat_map(dpdk_dirs).filter(|dir| dir.exists()).collect();
+    assert_eq!(
+        left,
+        [PathBuf::new(); 0],
+        "neither a stop nor, after the next start, a kill leaves one"
+    );
+}
+
+/// Where DPDK keeps files of a process: as root, and otherwise.
+fn dpdk_dirs(pid: impl Display) -> impl Iterator<Item = PathBuf> {
+    let own = std::env::var_os("XDG_RUNTIME_DIR").unwrap_or("/tmp".into());
+    [PathBuf::from("/run"), own.into()]
+        .map(|dir| dir.join(format!("dpdk/barewire-{pid}")))
+        .into_iter()
 }
 
 #[test]

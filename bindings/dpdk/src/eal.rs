@@ -5,7 +5,9 @@
 //! every other DPDK call that touches memory of DPDK's: everything that makes such a call borrows
 //! the [`Eal`].
 
-use std::ffi::{CStr, CString, c_char, c_int};
+use std::ffi::{CStr, CString, OsStr, c_char, c_int};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -116,6 +118,17 @@ impl Eal {
         version.to_str().unwrap_or("DPDK")
     }
 
+    /// The directory that DPDK made for this process, under `/run/dpdk` as root. It goes when the `Eal` is dropped; a
+    /// process that is killed leaves it.
+    #[must_use]
+    pub fn runtime_dir(&self) -> &Path {
+        // SAFETY: the EAL is initialised, which is when the path is set.
+        let path = unsafe { c::rte_eal_get_runtime_dir() };
+        // SAFETY: it is a terminated string in static memory, which only rte_eal_init writes.
+        let path = unsafe { CStr::from_ptr(path) };
+        Path::new(OsStr::from_bytes(path.to_bytes()))
+    }
+
     /// The names of all ports that the EAL has probed and that are not closed, in the order of
     /// their ids. A name is a PCI address, `0000:3b:00.0`, or that of a virtual device,
     /// `net_pcap0`.
@@ -161,10 +174,13 @@ impl Eal {
 
 impl Drop for Eal {
     fn drop(&mut self) {
+        let dir = self.runtime_dir().to_owned();
         // "After this call, no DPDK function calls may be made." All that could make one borrows
         // `self`, and is gone. SAFETY: rte_eal_init succeeded and this is the only
         // clean-up, since an Eal is neither Clone nor made elsewhere.
         let _failed = unsafe { c::rte_eal_cleanup() };
+        // DPDK leaves it. Something of another process's in it keeps it.
+        let _kept = std::fs::remove_dir(dir);
     }
 }
 

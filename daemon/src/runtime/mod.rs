@@ -13,6 +13,7 @@ mod error;
 mod fleet;
 mod front;
 mod ground;
+mod leftovers;
 mod links;
 mod note;
 mod pools;
@@ -78,10 +79,11 @@ pub(crate) fn run(
 
     dpdk::set_log_level(dpdk::LogLevel::Notice);
     dpdk::log_to(logging::dpdk)?;
-    let args = eal_args(&plan, &format!("barewire-{}", std::process::id()));
+    let args = eal_args(&plan, &leftovers::prefix(std::process::id()));
     tracing::debug!(args = %args.join(" "), "starting DPDK");
     let eal = Eal::init(args.iter().cloned())
         .map_err(|source| RunError::Eal { args: args.join(" "), source })?;
+    leftovers::sweep(eal.runtime_dir(), &root);
     let (pools, stamps) = (Pools::new(&eal), Stamps::register(&eal)?);
     let workers = plan.workers.iter().map(|worker| worker.cpu).collect();
     let housekeeping = plan.housekeeping().difference(&workers);
