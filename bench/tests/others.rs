@@ -1,5 +1,6 @@
 //! sockperf and irtt on the same wire, at the same rate, beside the kernel's echo as a run measures it: three programs that
-//! know nothing of each other agree about the round trip, each within its own spread.
+//! know nothing of each other. sockperf's median is to lie within a factor of 1.5 of our quartiles, or ours of its. irtt's
+//! factor, 2.5, was set after its figures were seen: it finds a gross mistake, and is no agreement.
 //!
 //! It measures, so it wants a quiet machine: `cargo nextest run -p bench --test others --run-ignored all`.
 #![expect(clippy::unwrap_used, reason = "a helper of tests that fails says where")]
@@ -112,8 +113,8 @@ fn ours(dir: &Path) -> Spread {
 
 #[test]
 #[ignore = "measures: wants a quiet machine"]
-fn sockperf_and_irtt_agree_about_the_kernels_echo() {
-    let test = "sockperf_and_irtt_agree_about_the_kernels_echo";
+fn sockperf_is_near_and_irtt_is_not_far() {
+    let test = "sockperf_is_near_and_irtt_is_not_far";
     for (program, package) in [("sockperf", "sockperf"), ("irtt", "irtt"), ("chrt", "util-linux")] {
         if bench::program::find(program).is_none() {
             eprintln!("SKIPPED: {test}: no {program} (Debian: {package})");
@@ -152,8 +153,7 @@ fn sockperf_and_irtt_agree_about_the_kernels_echo() {
     let ours = ours(dir.path());
 
     println!("median and quartiles in µs: ours {ours:?}, sockperf {sockperf:?}, irtt {irtt:?}");
-    // What their programs do between the stamps and the calls is in their times: little in sockperf, in irtt the wake-ups of
-    // Go's scheduler at both ends.
+    // What their programs do between the stamps and the calls is in their times.
     for (name, other, room) in [("sockperf", &sockperf, 1.5), ("irtt", &irtt, 2.5)] {
         // The spread of one holds the other's median.
         let holds =
