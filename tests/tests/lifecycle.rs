@@ -91,10 +91,9 @@ fn after_a_kill_a_new_one_starts_at_once_in_the_same_place() {
     assert_eq!(ended.status.code(), Some(0), "{}", ended.said);
     assert!(!site.path("control.sock").exists(), "a stop removes it");
     let left: Vec<_> = pids.into_iter().flat_map(dpdk_dirs).filter(|dir| dir.exists()).collect();
-    assert_eq!(
-        left,
-        [PathBuf::new(); 0],
-        "neither a stop nor, after the next start, a kill leaves one"
+    assert!(
+        left.is_empty(),
+        "neither a stop nor, after the next start, a kill leaves one: {left:?}"
     );
 }
 
