@@ -51,9 +51,12 @@ impl MenuTool {
     }
 }
 
-/// What a shell puts in place of one kernel, and how it learns of all of them but the one for repairs.
+/// What a shell puts in place of one kernel.
 const UPDATE: &str = "--update-kernel=\"$kernel\"";
+/// How a shell learns of all kernels but the one for repairs.
 const KERNELS: &str = "$(grubby --info=ALL | sed -n 's/^kernel=\"*\\([^\"]*\\)\"*$/\\1/p' | grep -v rescue | sort -u)";
+/// What it does when there are none: nothing set is no success.
+const NO_KERNELS: &str = "[ -n \"$kernels\" ] || { echo 'grubby names no kernel' >&2; exit 1; }";
 
 /// What keeps kernel arguments itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,7 +145,10 @@ impl KernelArguments {
                     .iter()
                     .map(|call| line(call).replacen("--update-kernel=KERNEL", UPDATE, 1))
                     .collect();
-                vec![format!("for kernel in {KERNELS}; do {}; done", calls.join("; "))]
+                let calls = calls.join(" && ");
+                vec![format!(
+                    "(kernels={KERNELS}; {NO_KERNELS}; for kernel in $kernels; do {calls} || exit 1; done)"
+                )]
             }
             ArgumentTool::RpmOstree | ArgumentTool::Bootc => {
                 self.argv(&[]).iter().map(line).collect()

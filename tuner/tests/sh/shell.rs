@@ -261,10 +261,18 @@ fn a_kernel_parameter_goes_where_this_machine_keeps_it() {
     assert_eq!(
         rhel.called(),
         [
-            "grubby --update-kernel=ALL --remove-args=nohz_full",
-            "grubby --update-kernel=ALL --args=nohz_full=2-3"
+            "grubby --info=ALL",
+            "grubby --update-kernel=/boot/vmlinuz-6.1 --remove-args=nohz_full",
+            "grubby --update-kernel=/boot/vmlinuz-6.1 --args=nohz_full=2-3",
+            "grubby --update-kernel=/boot/vmlinuz-6.2 --remove-args=nohz_full",
+            "grubby --update-kernel=/boot/vmlinuz-6.2 --args=nohz_full=2-3",
         ]
     );
+    // Nothing set is no success.
+    rhel.file("no-kernels", "");
+    let output = rhel.run(&set("nosmt", BootValue::Flag).shell_below(rhel.root()));
+    assert!(!output.status.success(), "{output:?}");
+    assert_eq!(rhel.called(), ["grubby --info=ALL"]);
 }
 
 #[test]
@@ -275,8 +283,11 @@ fn the_tools_that_keep_arguments_get_whole_words() {
         (
             ArgumentTool::Grubby,
             vec![
-                "grubby --update-kernel=ALL --remove-args=nohz_full dyndbg",
-                "grubby --update-kernel=ALL --args=nohz_full=2-3 dyndbg=\"file a +p\"",
+                "grubby --info=ALL",
+                "grubby --update-kernel=/boot/vmlinuz-6.1 --remove-args=nohz_full dyndbg",
+                "grubby --update-kernel=/boot/vmlinuz-6.1 --args=nohz_full=2-3 dyndbg=\"file a +p\"",
+                "grubby --update-kernel=/boot/vmlinuz-6.2 --remove-args=nohz_full dyndbg",
+                "grubby --update-kernel=/boot/vmlinuz-6.2 --args=nohz_full=2-3 dyndbg=\"file a +p\"",
             ],
         ),
         (
