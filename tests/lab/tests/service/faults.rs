@@ -98,13 +98,7 @@ fn a_worker_that_stands_still_is_named_and_the_watchdog_ends_it() {
     says(guest, UNIT, &["Watchdog timeout"]);
     // A thread that is traced is not gone before its tracer has let go.
     guest.must("systemctl stop debugger");
-    until(
-        guest,
-        &format!(
-            "test $(systemctl show -P NRestarts {UNIT}) -ge 1 && systemctl is-active --quiet {UNIT}"
-        ),
-    );
-    forwards(guest);
+    comes_back(guest);
 }
 
 #[test]
@@ -115,13 +109,7 @@ fn a_process_that_is_stopped_is_ended_by_the_watchdog_and_comes_back() {
     guest.must(&format!("kill -STOP $(systemctl show -P MainPID {UNIT})"));
 
     says(guest, UNIT, &["Watchdog timeout"]);
-    until(
-        guest,
-        &format!(
-            "test $(systemctl show -P NRestarts {UNIT}) -ge 1 && systemctl is-active --quiet {UNIT}"
-        ),
-    );
-    forwards(guest);
+    comes_back(guest);
 }
 
 #[test]
@@ -244,4 +232,15 @@ fn a_nic_that_is_to_be_unplugged_waits_for_the_daemon_and_is_missed_by_name() {
     guest.nic("east").send(&sent).unwrap();
     let back = guest.nic("east").recv_that(Duration::from_secs(20), |got| got == sent).unwrap();
     assert!(back.is_some(), "{}", journal(guest, UNIT));
+}
+
+/// systemd has started the daemon again, and frames flow.
+fn comes_back(guest: &mut Guest) {
+    until(
+        guest,
+        &format!(
+            "test $(systemctl show -P NRestarts {UNIT}) -ge 1 && systemctl is-active --quiet {UNIT}"
+        ),
+    );
+    forwards(guest);
 }
