@@ -276,6 +276,7 @@ fn entries_of_the_red_hat_family_are_tried_and_kept_but_the_one_for_repairs_stay
     assert!(text(&fake, "boot/loader/entries/m-6.12.0.conf").contains(" isolcpus=1\n"));
     assert_eq!(text(&fake, "boot/loader/entries/m-0-rescue.conf"), rescue);
     assert!(!fake.root().join("boot/loader/entries/a-barewire-trial.conf").exists());
+    assert_eq!(text(&fake, "boot/grub2/grubenv"), block("saved_entry=m-6.12.0\n"));
 }
 
 #[test]
