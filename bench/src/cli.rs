@@ -54,7 +54,7 @@ pub enum Command {
 /// `barewire-bench run`
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// The plan: quick (2 minutes at most), standard (15), throughput (15), soak (hours), or a file
+    /// The plan: quick (2 minutes at most), standard and throughput (meant for 15), soak (hours), or a file
     #[arg(default_value = "quick", value_name = "PLAN")]
     pub plan: String,
     /// Where the files go; bench-PLAN-TIME by default
