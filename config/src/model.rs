@@ -233,6 +233,8 @@ pub struct Latency {
     pub stall_threshold: Duration,
     /// How many stalls each worker remembers, a power of two.
     pub stall_log: usize,
+    /// Look at what the kernel counted while a worker stood still.
+    pub stall_causes: bool,
     /// Use the NIC's receive timestamps where the driver offers them.
     pub hardware_timestamps: bool,
 }

@@ -294,6 +294,7 @@ fn latency(latency: &schema::Latency) -> Latency {
         stall_threshold: (latency.stall_threshold.given())
             .map_or(Duration::from_micros(20), |given| given.get_ref().0),
         stall_log: latency.stall_log.given().map_or(4096, |given| given.get_ref().0),
+        stall_causes: latency.stall_causes.copied_or(true),
         hardware_timestamps: latency.hardware_timestamps.copied_or(true),
     }
 }

@@ -404,6 +404,13 @@ section! {
         /// stall_log = 16384
         /// ```
         stall_log: PowerOfTwo<16, 65_536>,
+        /// Look some ten times a second at what the kernel counts on the workers' CPUs, so that a stall's cause has a name.
+        ///
+        /// Default `true`. A housekeeping CPU does it, for less than a hundredth of its time; workers are not asked.
+        /// ```toml
+        /// stall_causes = false
+        /// ```
+        stall_causes: bool,
         /// Use the device's receive timestamps where the driver offers them.
         ///
         /// Default `true`. They turn the bound from an upper limit into a measurement; some devices receive a little

@@ -25,6 +25,7 @@ mod reload;
 mod runtime;
 mod rx_clock;
 mod state;
+mod witness;
 mod worker;
 
 use std::process::ExitCode;

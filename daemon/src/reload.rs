@@ -34,6 +34,7 @@ impl Changes {
         changes.live("pipeline.tx_retries", &was.tx_retries, &is.tx_retries);
         let (was, is) = (&old.latency, &new.latency);
         changes.live("latency.stall_threshold", &was.stall_threshold, &is.stall_threshold);
+        changes.live("latency.stall_causes", &was.stall_causes, &is.stall_causes);
         changes.port("latency.histograms", &was.histograms, &is.histograms);
         changes.port("latency.stall_log", &was.stall_log, &is.stall_log);
         let (was, is) = (was.hardware_timestamps, is.hardware_timestamps);

@@ -19,7 +19,7 @@ use dpdk::PortObserver;
 use linux::clock::TickRate;
 use pipeline::{CountersReader, StageCounterSet, histogram, stalls::StallReader};
 
-use crate::{plan::Role, rx_clock::RxStamps};
+use crate::{plan::Role, rx_clock::RxStamps, witness::Witness};
 
 pub use driver::{DriverCounts, DriverLedger};
 pub use past::{Past, added};
@@ -47,6 +47,8 @@ pub struct State<'eal> {
     pub rings: Vec<RingView>,
     /// Workers that have ended, at restarts of the ports.
     pub past: Past,
+    /// What was going on while workers stood still.
+    pub witness: Witness,
     /// The clock.
     pub clock: Clock,
     /// Readings in which frames were not accounted for.

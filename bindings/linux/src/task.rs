@@ -167,6 +167,36 @@ impl Status {
     }
 }
 
+/// What `/proc/PID/schedstat` says of a thread (`Documentation/scheduler/sched-stats.rst` of Linux 6.18).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Schedule {
+    /// Time on a CPU, in nanoseconds; what it runs just now is added from time to time only.
+    pub ran_ns: u64,
+    /// Time that it wanted a CPU and had none, in nanoseconds.
+    pub waited_ns: u64,
+    /// How often it was given a CPU.
+    pub times: u64,
+}
+
+impl Schedule {
+    /// Reads the text of `/proc/PID/schedstat`; `None` when it is something else.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut fields = text.split_ascii_whitespace().map(str::parse);
+        let mut next = || fields.next()?.ok();
+        Some(Self { ran_ns: next()?, waited_ns: next()?, times: next()? })
+    }
+
+    /// Reads it of one thread. A kernel without `CONFIG_SCHED_INFO` has no such file.
+    ///
+    /// # Errors
+    /// [`ReadError`]
+    pub fn read(root: &Root, process: u32, thread: u32) -> Result<Self, ReadError> {
+        let path = format!("proc/{process}/task/{thread}/schedstat");
+        root.parse_with(&path, "three numbers", Self::parse)
+    }
+}
+
 /// One thread.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Task {
@@ -288,6 +318,17 @@ mod tests {
     }
 
     #[test]
+    fn a_schedule_is_three_numbers() {
+        let schedule = Schedule::parse("123 45 6\n");
+        assert_eq!(schedule, Some(Schedule { ran_ns: 123, waited_ns: 45, times: 6 }));
+        for odd in ["", "1 2", "1 x 3", "-1 2 3"] {
+            assert_eq!(Schedule::parse(odd), None, "{odd}");
+        }
+        let me = std::process::id();
+        assert!(Schedule::read(&Root::system().unwrap(), me, me).unwrap().times > 0);
+    }
+
+    #[test]
     fn the_threads_of_this_process_are_among_all() {
         let root = Root::system().unwrap();
         let me = std::process::id();
@@ -306,6 +347,7 @@ mod tests {
         fn no_text_makes_the_parsers_panic(text in "\\PC{0,200}") {
             let _ = Stat::parse(&text);
             let _ = Status::parse(&text);
+            let _ = Schedule::parse(&text);
         }
 
         #[test]

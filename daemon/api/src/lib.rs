@@ -32,6 +32,7 @@
 
 mod counters;
 mod lifecycle;
+mod meanwhile;
 mod measure;
 mod plan;
 mod status;
@@ -40,6 +41,7 @@ pub use counters::{
     Balance, Counters, Drops, PortCounters, Ports, StageCounters, Stages, WorkerCounters,
 };
 pub use lifecycle::{LogLevel, Problem, Reload, ReloadRequest, Restart, Stopping};
+pub use meanwhile::{EventKind, KernelEvent, Meanwhile, Verdict};
 pub use measure::{
     Distribution, Latency, LatencyOf, Percentile, RingGauge, RxStamps, Stall, Stalls,
 };

@@ -133,4 +133,8 @@ pub struct Stall {
     pub pending: u32,
     /// That poll came back full: more may have been waiting.
     pub saturated: bool,
+    /// What the kernel counted meanwhile. Not there before the next look at its counters, for the oldest stalls of a very
+    /// noisy worker, with `stall_causes = false`, or where the counters can not be read (the log says so).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meanwhile: Option<crate::Meanwhile>,
 }

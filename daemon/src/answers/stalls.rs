@@ -47,6 +47,7 @@ pub(crate) fn stalls(state: &State<'_>, after: Option<&[u64]>) -> Result<api::St
                 length_ns: state.clock.rate.to_ns(stall.length_ticks),
                 pending: stall.pending,
                 saturated: stall.saturated,
+                meanwhile: state.witness.of(number, stall.sequence),
             }
         }));
         answer.next.push(read.next);

@@ -15,6 +15,7 @@ use super::*;
 use crate::{
     plan::Role,
     state::{Clock, LatencyView, Past, RingView, WorkerView},
+    witness::Witness,
 };
 
 const CONFIG: &str = r#"
@@ -90,6 +91,7 @@ fn daemon(roles: &[Role]) -> (State<'static>, Vec<Hands>) {
         ports: vec![],
         rings: vec![],
         past: Past::default(),
+        witness: Witness::default(),
         clock: Clock::new(TickRate::from_hz(1_000_000_000).unwrap()),
         violations: Arc::new(AtomicU64::new(0)),
         warnings: vec!["worker 0 is not isolated".to_owned()],

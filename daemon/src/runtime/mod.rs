@@ -51,6 +51,7 @@ use crate::{
     logging::{self, Logging},
     plan::Plan,
     state::{Clock, Past, RingView, State, WorkerView},
+    witness::Witness,
 };
 
 pub(crate) use error::RunError;
@@ -101,6 +102,7 @@ pub(crate) fn run(
         ports: Vec::new(),
         rings: Vec::new(),
         past: Past::default(),
+        witness: Witness::default(),
         clock: Clock::new(rate),
         violations: Arc::new(AtomicU64::new(0)),
         warnings: Vec::new(),

@@ -95,6 +95,7 @@ fn swap<'eal>(
         worker.stages = stages;
     }
     state.config = new;
+    state.witness.want(state.config.latency.stall_causes);
     state.generation += 1;
     let deadline = started + SWAP;
     for (index, (orders, number)) in orders.iter().zip(numbers).enumerate() {

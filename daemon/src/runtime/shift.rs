@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use config::Config;
+use config::{Config, CpuId};
 use dpdk::{Port, PortObserver, RxTimestamps, Started};
 use linux::Root;
 use sd_notify::NotifyState;
@@ -25,6 +25,7 @@ use crate::{
     plan::Plan,
     rx_clock::Keeper,
     state::State,
+    witness::Subject,
     worker::{Hardware, Orders},
 };
 
@@ -96,6 +97,7 @@ pub(super) fn run<'p, 'eal: 'p>(
     thread::scope(|scope| {
         // Dropped at the end, whatever that is.
         let (_keeping, stop) = mpsc::channel();
+        let (_watching, unwatch) = mpsc::channel();
         if !keeper.is_idle() {
             let thread = thread::Builder::new().name("bw-rx-clocks".to_owned());
             thread.spawn_scoped(scope, move || keeper.run(&stop)).map_err(RunError::Thread)?;
@@ -121,6 +123,9 @@ pub(super) fn run<'p, 'eal: 'p>(
         let served = spawned.and_then(|()| {
             wait_for_first_turns(state, &handles)?;
             let (first_turns, turned) = (Instant::now(), linux::clock::ticks());
+            let watch = watch(state, &ground.root, unwatch);
+            let thread = thread::Builder::new().name("bw-witness".to_owned());
+            thread.spawn_scoped(scope, watch).map_err(RunError::Thread)?;
             front.watchdog.begin(state);
             wait_for_links(state, front, &ground.root);
             ready(state, ground, begun.pending.take(), (first_turns, turned));
@@ -132,6 +137,19 @@ pub(super) fn run<'p, 'eal: 'p>(
         let drained = drain(state, &orders, handles, &mut front.watchdog);
         served.and_then(|end| Ok((end, drained?)))
     })
+}
+
+/// Who looks at what the kernel counts while these workers turn, until `stop` is dropped.
+fn watch(state: &State<'_>, root: &Root, stop: mpsc::Receiver<()>) -> impl FnOnce() + Send + use<> {
+    let subjects = state.workers.iter().enumerate().filter_map(|(number, worker)| {
+        let (cpu, thread) = (CpuId::new(worker.cpu)?, watchdog::thread_number(root, number)?);
+        let (counters, stalls) = (worker.counters.clone(), worker.stalls.clone());
+        Some(Subject { worker: number, cpu, thread, counters, stalls })
+    });
+    let (subjects, root, rate) = (subjects.collect(), root.clone(), state.clock.rate);
+    let witness = state.witness.clone();
+    witness.want(state.config.latency.stall_causes);
+    move || witness.watch(root, subjects, rate, &stop)
 }
 
 /// By port, how its device stamps frames, if it does; and who gets to know the clocks of those that do.

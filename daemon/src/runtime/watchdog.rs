@@ -23,7 +23,7 @@ use self::{
 use super::notify;
 use crate::state::{State, WorkerView};
 
-pub(super) use self::whereabouts::name as thread_name;
+pub(super) use self::whereabouts::{name as thread_name, number as thread_number};
 
 /// Between two looks, if systemd does not want them closer.
 const BEAT: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! `barewire stalls`
 
-use api::{Stall, Stalls};
+use api::{EventKind, KernelEvent, Meanwhile, Stall, Stalls, Verdict};
 
 use super::{
     Page,
@@ -41,13 +41,14 @@ pub(crate) fn more(stalls: &Stalls, paint: Paint) -> String {
         page.line(
             Tone::Plain,
             format_args!(
-                "{}  worker {} on CPU {}  {:>8}  {} pending{}",
+                "{}  worker {} on CPU {}  {:>8}  {} pending{}  {}",
                 utc(stall.start_unix_ns),
                 stall.worker,
                 stall.cpu,
                 nanos(stall.length_ns),
                 stall.pending,
                 if stall.saturated { " or more" } else { "" },
+                meanwhile(stall.meanwhile.as_ref()),
             ),
         );
     }
@@ -70,6 +71,7 @@ fn table(stalls: &[Stall]) -> Table {
         ("PENDING", Right),
         ("NUMBER", Right),
         ("TICKS AT BEGIN", Right),
+        ("CAUSE", Left),
     ]);
     for stall in stalls {
         // A poll that came back full leaves open how much more there was.
@@ -82,7 +84,49 @@ fn table(stalls: &[Stall]) -> Table {
             Cell::from(format!("{}{more}", stall.pending)),
             count(stall.sequence).into(),
             stall.start_ticks.to_string().into(),
+            Cell::from(meanwhile(stall.meanwhile.as_ref())),
         ]);
     }
     table
+}
+
+/// So many suspects have room in a line.
+const SUSPECTS: usize = 3;
+
+/// The cause, as far as it is known: `interrupt 34 nvme0q3 (1×)`; of several, that it may be any.
+fn meanwhile(meanwhile: Option<&Meanwhile>) -> String {
+    let Some(Meanwhile { verdict, events, unlisted, .. }) = meanwhile else {
+        return "not known".to_owned();
+    };
+    let some = |events: &[KernelEvent]| {
+        let events: Vec<_> = events.iter().map(event).collect();
+        events.join(", ")
+    };
+    match verdict {
+        Verdict::Cause => some(&events[..events.len().min(1)]),
+        Verdict::Suspects => {
+            let shown = events.len().min(SUSPECTS);
+            let more = match events.len() - shown + unlisted {
+                0 => String::new(),
+                more => format!(", {more} more"),
+            };
+            format!("perhaps {}{more}", some(&events[..shown]))
+        }
+        Verdict::Nothing => "nothing the kernel counts: firmware, hypervisor, own work".to_owned(),
+    }
+}
+
+fn event(event: &KernelEvent) -> String {
+    let what = match event.kind {
+        EventKind::Preempted => "preempted",
+        EventKind::Stolen => "stolen by the hypervisor",
+        EventKind::Waited => "waited or was stopped",
+        EventKind::MajorFault => "page fault from a device",
+        EventKind::MinorFault => "page fault",
+        EventKind::Interrupt => "interrupt",
+        EventKind::Softirq => "softirq",
+    };
+    let name = if event.name.is_empty() { String::new() } else { format!(" {}", event.name) };
+    let time = event.time_ns.map(|time| format!(", {}", nanos(time))).unwrap_or_default();
+    format!("{what}{name} ({}×{time})", count(event.count))
 }

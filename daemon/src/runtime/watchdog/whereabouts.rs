@@ -21,16 +21,20 @@ pub(super) fn stage(view: &WorkerView) -> String {
 
 /// What the kernel says of its thread.
 pub(super) fn thread(root: &Root, worker: usize) -> String {
+    let Some(thread) = number(root, worker) else { return "gone".to_owned() };
+    let stat = root.text(&format!("/proc/self/task/{thread}/stat")).ok();
+    stat.as_deref().and_then(state).unwrap_or("unknown").to_owned()
+}
+
+/// The number of its thread.
+pub(in crate::runtime) fn number(root: &Root, worker: usize) -> Option<u32> {
     let name = name(worker);
     let threads = root.names("/proc/self/task").unwrap_or_default();
-    let stat = threads.iter().find_map(|thread| {
-        let comm = root.text(&format!("/proc/self/task/{thread}/comm")).ok()?;
-        (comm.trim_end() == name).then(|| root.text(&format!("/proc/self/task/{thread}/stat")).ok())
+    let found = threads.iter().find(|thread| {
+        let comm = root.text(&format!("/proc/self/task/{thread}/comm"));
+        comm.is_ok_and(|comm| comm.trim_end() == name)
     });
-    match stat {
-        None => "gone".to_owned(),
-        Some(stat) => stat.as_deref().and_then(state).unwrap_or("unknown").to_owned(),
-    }
+    found?.parse().ok()
 }
 
 /// What a worker's thread is called.
