@@ -108,7 +108,8 @@ pub struct Stalls {
     pub stalls: Vec<Stall>,
     /// What to ask for next time: one number for each worker, those that have ended among them.
     pub next: Vec<u64>,
-    /// Stalls that were overwritten before anyone asked for them, since the number asked for.
+    /// Stalls since the number asked for that are not in this answer: overwritten before anyone asked for them, or more
+    /// than an answer has room for.
     pub lost: u64,
     /// All stalls so far.
     pub total: u64,

@@ -2,6 +2,12 @@
 
 use crate::state::State;
 
+/// So many stalls are in one answer, of all workers alike: the newest. With what the kernel counted meanwhile, one may
+/// take a kilobyte.
+const MOST: usize = 8192;
+/// … but so many of each worker.
+const FEWEST: usize = 16;
+
 /// More numbers than workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("after has {given} numbers, and there are {workers} workers")]
@@ -32,11 +38,14 @@ pub(crate) fn stalls(state: &State<'_>, after: Option<&[u64]>) -> Result<api::St
         lost: 0,
         total: 0,
     };
+    let most = (MOST / workers.max(1)).max(FEWEST);
     for (number, (cpu, log)) in logs.into_iter().enumerate() {
         // The log counts from 0 and reads from a number on; the page counts from 1 and reads after one.
         let from = after.and_then(|after| after.get(number)).copied().unwrap_or(0);
         let read = log.read(from);
-        answer.stalls.extend(read.stalls.into_iter().map(|stall| {
+        let unsaid = read.stalls.len().saturating_sub(most);
+        answer.lost += unsaid as u64;
+        answer.stalls.extend(read.stalls.into_iter().skip(unsaid).map(|stall| {
             let start_ticks = stall.at_tick.saturating_sub(stall.length_ticks);
             api::Stall {
                 worker: number,

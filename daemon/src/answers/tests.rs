@@ -229,6 +229,20 @@ fn stalls_are_numbered_from_one_and_read_after_a_number() {
 }
 
 #[test]
+fn an_answer_has_the_newest_stalls_and_counts_those_it_has_no_room_for() {
+    let (mut state, _hands) = daemon(&[Role::All, Role::All]);
+    let (mut log, reader) = stall_log::new(8192);
+    state.workers[0].stalls = reader;
+    (0..5000).for_each(|at_tick| log.push(stall(at_tick)));
+
+    let answer = stalls(&state, None).unwrap();
+
+    let first = answer.stalls.first().unwrap().sequence;
+    assert_eq!((answer.stalls.len(), answer.lost, first), (4096, 904, 905));
+    assert_eq!((answer.total, answer.next[0]), (5000, 5000));
+}
+
+#[test]
 fn more_numbers_than_workers_are_refused_and_a_worker_without_one_is_read_whole() {
     let (state, mut hands) = daemon(&[Role::All, Role::All]);
     let refused = stalls(&state, Some(&[1, 2, 3])).unwrap_err();

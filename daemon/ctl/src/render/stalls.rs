@@ -48,7 +48,7 @@ pub(crate) fn more(stalls: &Stalls, paint: Paint) -> String {
                 nanos(stall.length_ns),
                 stall.pending,
                 if stall.saturated { " or more" } else { "" },
-                meanwhile(stall.meanwhile.as_ref()),
+                cause(stall.meanwhile.as_ref()),
             ),
         );
     }
@@ -58,7 +58,10 @@ pub(crate) fn more(stalls: &Stalls, paint: Paint) -> String {
 fn lost(page: &mut Page, stalls: &Stalls) {
     if stalls.lost > 0 {
         let lost = count(stalls.lost);
-        page.line(Tone::Warning, format_args!("{lost} more were overwritten before this look"));
+        page.line(
+            Tone::Warning,
+            format_args!("{lost} older ones are left out: overwritten, or too many for one look"),
+        );
     }
 }
 
@@ -84,7 +87,7 @@ fn table(stalls: &[Stall]) -> Table {
             Cell::from(format!("{}{more}", stall.pending)),
             count(stall.sequence).into(),
             stall.start_ticks.to_string().into(),
-            Cell::from(meanwhile(stall.meanwhile.as_ref())),
+            Cell::from(cause(stall.meanwhile.as_ref())),
         ]);
     }
     table
@@ -94,23 +97,28 @@ fn table(stalls: &[Stall]) -> Table {
 const SUSPECTS: usize = 3;
 
 /// The cause, as far as it is known: `interrupt 34 nvme0q3 (1×)`; of several, that it may be any.
-fn meanwhile(meanwhile: Option<&Meanwhile>) -> String {
-    let Some(Meanwhile { verdict, events, unlisted, .. }) = meanwhile else {
+pub(crate) fn cause(meanwhile: Option<&Meanwhile>) -> String {
+    let Some(Meanwhile { stalls, stalled_ns, verdict, events, unlisted, .. }) = meanwhile else {
         return "not known".to_owned();
+    };
+    // What is said is said of all of them.
+    let of = match stalls {
+        1 => String::new(),
+        stalls => format!("; {} stalls, {} in all", count(*stalls), nanos(*stalled_ns)),
     };
     let some = |events: &[KernelEvent]| {
         let events: Vec<_> = events.iter().map(event).collect();
         events.join(", ")
     };
     match verdict {
-        Verdict::Cause => some(&events[..events.len().min(1)]),
+        Verdict::Cause => some(&events[..events.len().min(1)]) + &of,
         Verdict::Suspects => {
             let shown = events.len().min(SUSPECTS);
             let more = match events.len() - shown + unlisted {
                 0 => String::new(),
                 more => format!(", {more} more"),
             };
-            format!("perhaps {}{more}", some(&events[..shown]))
+            format!("perhaps {}{more}{of}", some(&events[..shown]))
         }
         Verdict::Nothing => "nothing the kernel counts: firmware, hypervisor, own work".to_owned(),
     }

@@ -7,6 +7,7 @@ use super::{
 use crate::render::{
     known,
     paint::Tone,
+    stalls,
     table::{
         Align::{Left, Right},
         Cell, Table,
@@ -173,6 +174,7 @@ fn stalls_tab(view: &View) -> Vec<Part> {
         ("CPU", Right),
         ("LENGTH", Right),
         ("PENDING", Right),
+        ("CAUSE", Left),
     ]);
     for stall in &view.stalls {
         let more = if stall.saturated { "+" } else { "" };
@@ -182,6 +184,7 @@ fn stalls_tab(view: &View) -> Vec<Part> {
             stall.cpu.to_string().into(),
             nanos(stall.length_ns).into(),
             Cell::from(format!("{}{more}", stall.pending)),
+            Cell::from(stalls::cause(stall.meanwhile.as_ref())),
         ]);
     }
     let text = format!("gaps between two polls longer than {threshold}, newest first");
