@@ -21,7 +21,7 @@ const FUNCTIONS: &str = "rte_(\
     ring_create|ring_free|\
     eal_hotplug_add|eal_hotplug_remove|\
     eth_dev_get_port_by_name|eth_dev_get_name_by_port|eth_dev_is_valid_port|eth_dev_owner_get|\
-    eth_dev_info_get|eth_dev_socket_id|eth_macaddr_get|eth_dev_configure|eth_dev_adjust_nb_rx_tx_desc|\
+    eth_dev_info_get|eth_dev_fw_version_get|eth_dev_socket_id|eth_macaddr_get|eth_dev_configure|eth_dev_adjust_nb_rx_tx_desc|\
     eth_rx_queue_setup|eth_tx_queue_setup|eth_dev_set_mtu|eth_dev_get_mtu|eth_promiscuous_enable|eth_promiscuous_disable|eth_promiscuous_get|\
     eth_dev_start|eth_dev_stop|eth_dev_close|eth_stats_get|eth_stats_reset|eth_xstats_get|eth_xstats_get_names|\
     eth_read_clock|eth_call_rx_callbacks|eth_call_tx_callbacks)";

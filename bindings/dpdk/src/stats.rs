@@ -5,7 +5,7 @@
 //! meanwhile: each call takes the port's lock, as everything in `port` does, and makes sure that
 //! the port is still open.
 
-use std::sync::MutexGuard;
+use std::{ffi::c_char, sync::MutexGuard};
 
 use dpdk_sys as c;
 
@@ -183,6 +183,22 @@ impl<'eal> PortObserver<'eal> {
         let answer = unsafe { c::rte_eth_read_clock(self.id, &raw mut clock) };
         self.check("read the clock", answer)?;
         Ok(clock)
+    }
+
+    /// The version of the device's firmware, as its driver tells it; none where the driver tells nothing.
+    ///
+    /// # Errors
+    /// [`PortError::Closed`], or what the driver says: [`Errno::NOT_SUPPORTED`] from virtual devices.
+    pub fn firmware(&self) -> Result<Option<String>, PortError> {
+        const ROOM: usize = 256;
+        let _open = self.open()?;
+        let mut text: [c_char; ROOM] = [0; ROOM];
+        // SAFETY: the port is open, and there is room for so many bytes, the terminating one included.
+        let answer =
+            unsafe { c::rte_eth_dev_fw_version_get(self.id, text.as_mut_ptr(), text.len()) };
+        // A positive answer is the room that it would have taken (rte_ethdev.h), and then nothing is said.
+        self.check("read the version of the firmware", answer)?;
+        Ok((answer == 0).then(|| text_of(&text)).filter(|text| !text.is_empty()))
     }
 
     /// The port's lock, if the port is still there.

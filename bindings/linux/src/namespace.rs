@@ -4,7 +4,9 @@
 //! `unshare(2)` moves the calling thread only, and the environment may be changed only while nobody reads it; both are done
 //! when there is no other thread.
 
-use std::io;
+use std::{fs::File, io, os::fd::AsFd as _, thread};
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::{ReadError, Root};
 
@@ -54,4 +56,22 @@ pub fn set_variable(root: &Root, name: &str, value: &std::path::Path) -> Result<
     // SAFETY: no other thread of this process exists (counted above), so nobody reads the environment meanwhile.
     unsafe { std::env::set_var(name, value) };
     Ok(())
+}
+
+/// Does something in the network namespace of a process, on a thread of its own: the calling one stays where it is. Netlink
+/// and sockets are of that namespace there; a mounted sysfs is still of the one that it was mounted in.
+///
+/// # Errors
+/// When the process is gone, or its namespace may not be entered, which takes `CAP_SYS_ADMIN`.
+pub fn in_network_of<T: Send>(process: u32, work: impl FnOnce() -> T + Send) -> io::Result<T> {
+    let theirs = File::open(format!("/proc/{process}/ns/net"))?;
+    // A thread that ends with the work is the one that moves.
+    let there = || -> io::Result<T> {
+        move_into_link_name_space(theirs.as_fd(), Some(LinkNameSpaceType::Network))?;
+        Ok(work())
+    };
+    thread::scope(|scope| match scope.spawn(there).join() {
+        Ok(done) => done,
+        Err(_) => Err(io::Error::other("the thread that went into the namespace died")),
+    })
 }

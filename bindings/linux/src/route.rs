@@ -149,6 +149,23 @@ pub fn addresses() -> Result<Vec<Address>, NetlinkError> {
     Ok(answers.iter().filter_map(|answer| parse_address(&answer.payload)).collect())
 }
 
+/// The queueing discipline of every interface, by name: `noqueue`, `fq_codel`, `mq`.
+///
+/// # Errors
+/// [`NetlinkError`]
+pub fn qdiscs() -> Result<BTreeMap<String, String>, NetlinkError> {
+    let answers = Connection::open(NETLINK_ROUTE)?.dump(GET_LINK, &[0; LINK_HEADER])?;
+    Ok(answers.iter().filter_map(|answer| parse_qdisc(&answer.payload)).collect())
+}
+
+fn parse_qdisc(payload: &[u8]) -> Option<(String, String)> {
+    let of = |kind: u16| {
+        let mut all = attributes(payload.get(LINK_HEADER..)?);
+        all.find(|attribute| attribute.kind() == kind).map(|found| text(found.value()))
+    };
+    Some((of(LINK_NAME)?, of(LINK_QDISC)?))
+}
+
 fn links_of(connection: &mut Connection) -> Result<Vec<Link>, NetlinkError> {
     let answers = connection.dump(GET_LINK, &[0; LINK_HEADER])?;
     Ok(answers.iter().filter_map(|answer| parse_link(&answer.payload)).collect())
@@ -270,6 +287,7 @@ const LINK_HEADER: usize = 16;
 /// `IFLA_*`
 const LINK_NAME: u16 = 3;
 const LINK_PARENT: u16 = 5;
+const LINK_QDISC: u16 = 6;
 const LINK_MASTER: u16 = 10;
 const LINK_INFO: u16 = 18;
 const LINK_INFO_KIND: u16 = 1;

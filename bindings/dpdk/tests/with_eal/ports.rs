@@ -130,11 +130,14 @@ fn an_observer_outlives_its_port_and_says_so() {
     assert!(observer.link().unwrap().up);
     let clock = observer.read_clock().unwrap_err();
     assert!(matches!(clock, PortError::Driver { source: Errno::NOT_SUPPORTED, .. }), "{clock:?}");
+    let firmware = observer.firmware().unwrap_err();
+    assert!(matches!(firmware, PortError::Driver { source: Errno::NOT_SUPPORTED, .. }));
     drop(port);
     assert!(matches!(observer.stats(), Err(PortError::Closed { .. })));
     assert!(matches!(observer.xstats(), Err(PortError::Closed { .. })));
     assert!(matches!(observer.link(), Err(PortError::Closed { .. })));
     assert!(matches!(observer.read_clock(), Err(PortError::Closed { .. })));
+    assert!(matches!(observer.firmware(), Err(PortError::Closed { .. })));
 }
 
 #[test]

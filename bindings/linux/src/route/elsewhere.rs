@@ -1,18 +1,15 @@
 //! Links of other network namespaces that stand on links of ours.
 
-use std::{
-    fs::File,
-    io,
-    os::fd::{AsFd as _, AsRawFd as _},
-    thread,
-};
+use std::{fs::File, io, os::fd::AsRawFd as _};
 
 use netlink_packet_core::DefaultNla;
 use netlink_sys::protocols::NETLINK_ROUTE;
-use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{links_of, number};
-use crate::netlink::{Connection, NetlinkError, attributes, encode};
+use crate::{
+    namespace::in_network_of,
+    netlink::{Connection, NetlinkError, attributes, encode},
+};
 
 /// `RTM_GETNSID`, `struct rtgenmsg` (padded), `NETNSA_*`
 const GET_NUMBER: u16 = 90;
@@ -30,16 +27,7 @@ const WIRES: [&str; 2] = ["veth", "netkit"];
 /// [`io::Error`] when the process is gone, or its namespace may not be entered, which takes `CAP_SYS_ADMIN`.
 pub fn links_standing_on_ours(process: u32) -> io::Result<Vec<(String, u32)>> {
     let ours = File::open("/proc/thread-self/ns/net")?;
-    let theirs = File::open(format!("/proc/{process}/ns/net"))?;
-    // A thread that ends with the question is the one that moves; ours stays where it is.
-    let look = || -> io::Result<Vec<(String, u32)>> {
-        move_into_link_name_space(theirs.as_fd(), Some(LinkNameSpaceType::Network))?;
-        ask(&ours).map_err(io::Error::other)
-    };
-    thread::scope(|scope| match scope.spawn(look).join() {
-        Ok(found) => found,
-        Err(_) => Err(io::Error::other("the thread that looked into the namespace died")),
-    })
+    in_network_of(process, || ask(&ours))?.map_err(io::Error::other)
 }
 
 fn ask(ours: &File) -> Result<Vec<(String, u32)>, NetlinkError> {

@@ -71,6 +71,18 @@ fn a_route_that_refuses_is_no_default_route() {
 }
 
 #[test]
+fn the_queueing_discipline_of_a_link_is_read_and_an_answer_without_one_is_none() {
+    let named = (LINK_NAME, b"eth0\0".to_vec());
+    let payload =
+        with_header(&[0; LINK_HEADER], &[named.clone(), (LINK_QDISC, b"fq_codel\0".to_vec())]);
+
+    assert_eq!(parse_qdisc(&payload), Some(("eth0".to_owned(), "fq_codel".to_owned())));
+    assert_eq!(parse_qdisc(&with_header(&[0; LINK_HEADER], &[named])), None);
+    assert_eq!(parse_qdisc(&[0; 3]), None);
+    assert_eq!(qdiscs().unwrap().get("lo").map(String::as_str), Some("noqueue"));
+}
+
+#[test]
 fn the_loopback_is_there_with_its_addresses() {
     let links = links().unwrap();
     let lo = links.iter().find(|link| link.name == "lo").unwrap();
