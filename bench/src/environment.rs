@@ -1,6 +1,9 @@
 //! What a result depends on besides the programs: names and values, flat, so that two of them can be compared.
 
-use std::collections::BTreeMap;
+pub mod nics;
+pub mod wires;
+
+use std::{collections::BTreeMap, path::Path, process::Command};
 
 use linux::Root;
 
@@ -49,9 +52,35 @@ pub fn read(root: &Root) -> BTreeMap<String, String> {
     if let Some(total) = field(&memory, "MemTotal") {
         all.insert("memory.total".to_owned(), total.to_owned());
     }
+    all.extend(nics::of_devices(root));
+    all.insert("dpdk".to_owned(), dpdk::Eal::version().to_owned());
     all.insert("barewire_bench".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     all.insert("barewire_bench.is_optimised".to_owned(), (!cfg!(debug_assertions)).to_string());
     all
+}
+
+/// The programs of paths: file, and what it says of its version. testpmd has no such word: it is that of its DPDK.
+#[must_use]
+pub fn programs(barewired: Option<&Path>, testpmd: Option<&Path>) -> BTreeMap<String, String> {
+    let mut all = BTreeMap::new();
+    let mut add = |name: &str, value: String| all.insert(name.to_owned(), value);
+    if let Some(file) = barewired {
+        add("barewired", version(file));
+        add("barewired.file", file.display().to_string());
+    }
+    if let Some(file) = testpmd {
+        add("testpmd.file", file.display().to_string());
+    }
+    all
+}
+
+fn version(file: &Path) -> String {
+    match Command::new(file).arg("--version").output() {
+        Ok(output) => {
+            one_line(&String::from_utf8_lossy(&output.stdout)).chars().take(200).collect()
+        }
+        Err(error) => format!("unknown: {error}"),
+    }
 }
 
 fn field<'t>(text: &'t str, label: &str) -> Option<&'t str> {

@@ -12,7 +12,8 @@ pub enum Exit {
     Failure = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// More than a tenth of the trials were invalid: this machine, as it is now, is not fit to measure on.
+    /// A path has too few trials that count at some load (in fewer than five blocks, or than the plan has), also after
+    /// making them again: this machine, as it is now, is not fit to measure on. Of `peer`: more than a tenth do not count.
     Unfit = 3,
     /// Something asked for was left out, because this machine or this user can not do it.
     Skipped = 4,
@@ -33,7 +34,8 @@ pub const TABLE: &str = "Exit codes:
   0    everything asked for was measured (what came out is in the table, not in the code)
   1    a program did not start, died, or did not do what it was told
   2    the command line is wrong
-  3    more than a tenth of the trials were invalid: the machine is not fit to measure on now
+  3    too few trials of a path count (run: in fewer than five blocks at some load, or than the plan has; peer:
+       more than a tenth of all do not): the machine is not fit to measure on now
   4    something asked for was left out, because this machine or this user can not do it
   5    compare: worse than --fail-on allows
   130  interrupted";

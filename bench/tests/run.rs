@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests that fails says where")]
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
@@ -68,7 +68,7 @@ loads = [2000]
 
 [[group]]
 kind = "null"
-arms = ["wire", "ring"]
+arms = ["wire", "ring", "memory"]
 reference = "wire"
 loads = [2000]
 spacing = { pattern = "poisson", seed = 1 }
@@ -191,6 +191,33 @@ fn check(trial: &Trial) {
     assert!(services.max() <= times.max() + times.max() / 500, "{trial:?}");
 }
 
+/// What a result depends on: of the machine, of the wires, of the programs.
+fn check_environment(file: &Path) {
+    let text = fs::read_to_string(file).unwrap();
+    let all: BTreeMap<String, String> = serde_json::from_str(&text).unwrap();
+    for wanted in ["kernel", "kernel.command_line", "nics", "dpdk", "cpu.model"] {
+        assert!(all.contains_key(wanted), "{wanted}: {text}");
+    }
+    for (name, value) in [
+        ("wire.reflect.gen0.driver", "veth"),
+        ("wire.reflect.dut0.driver", "veth"),
+        ("wire.reflect.gen0.qdisc", "noqueue"),
+        ("wire.reflect.dut0.qdisc", "noqueue"),
+        ("wire.forward.dut1.qdisc", "noqueue"),
+        ("wire.external.out.pmd", "net_ring"),
+    ] {
+        assert!(all.get(name).is_some_and(|it| it.starts_with(value)), "{name}: {text}");
+    }
+    for interface in ["gen0", "dut0"] {
+        let offloads = &all[&format!("wire.reflect.{interface}.offloads")];
+        let joining = ["rx-gro", "tx-tcp-segmentation", "tx-generic-segmentation"];
+        assert!(
+            offloads.split(' ').all(|name| !joining.contains(&name)),
+            "{interface}: {offloads}"
+        );
+    }
+}
+
 #[test]
 fn a_run_adds_up_and_leaves_its_files_and_nothing_else() {
     let test = "a_run_adds_up_and_leaves_its_files_and_nothing_else";
@@ -232,11 +259,34 @@ fn a_run_adds_up_and_leaves_its_files_and_nothing_else() {
     }
     let lines = fs::read_to_string(out.join("trials.csv")).unwrap().lines().count();
     assert_eq!(lines, result.trials.len() + 1);
-    assert!(out.join("env.json").is_file());
+    check_environment(&out.join("env.json"));
     let summary = String::from_utf8_lossy(&output.stdout).into_owned();
     for wanted in ["reflect: 2000 frames of 1518 bytes", "host of class", "kernel-bridge"] {
         assert!(summary.contains(wanted), "{summary}");
     }
+
+    let page = dir.path().join("again.html");
+    let report = |run: &Path| {
+        let program = env!("CARGO_BIN_EXE_barewire-bench");
+        Command::new(program).arg("report").arg("--out").arg(&page).arg(run).output().unwrap()
+    };
+    let mut pages = Vec::new();
+    for run in [out.clone(), out.join("result.json")] {
+        let made = report(&run);
+        assert_eq!((made.status.code(), &made.stderr), (Some(0), &vec![]), "{made:?}");
+        assert_eq!(String::from_utf8_lossy(&made.stdout).trim(), page.to_str().unwrap());
+        pages.push(fs::read_to_string(&page).unwrap());
+        fs::remove_file(&page).unwrap();
+    }
+    assert_eq!(pages[0], pages[1]);
+    for part in result.groups.iter().map(|group| format!("id=\"{}-title\"", group.kind)) {
+        assert!(pages[0].contains(&part), "{part}");
+    }
+    assert!(pages[0].contains(&result.seed.to_string()));
+    let nothing = report(&dir.path().join("nowhere"));
+    assert_eq!(nothing.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("nowhere"), "{nothing:?}");
+    assert!(!page.exists());
 
     let compared = Command::new(env!("CARGO_BIN_EXE_barewire-bench"))
         .arg("compare")

@@ -1,6 +1,6 @@
 //! The paths that are compared, and what each one is.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -79,6 +79,8 @@ pub enum Arm {
     Wire,
     /// A ring of DPDK with both ends at the generator.
     Ring,
+    /// vhost-user and virtio-user with both ends at the generator.
+    Memory,
 }
 
 /// How a path waits for the next frame. A sleeping one saves a CPU and pays with the wake-up.
@@ -127,7 +129,7 @@ struct Facts {
 
 impl Arm {
     /// All of them.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::KernelEchoBlock,
         Self::KernelEchoSpin,
         Self::KernelEchoBusyPoll,
@@ -152,6 +154,7 @@ impl Arm {
         Self::External,
         Self::Wire,
         Self::Ring,
+        Self::Memory,
     ];
 
     fn facts(self) -> Facts {
@@ -202,6 +205,7 @@ impl Arm {
             Self::External => of("external", EXTERNAL, Waits::Unknown),
             Self::Wire => of("wire", NULL, Waits::Inline),
             Self::Ring => of("ring", NULL, Waits::Inline),
+            Self::Memory => of("memory", NULL, Waits::Inline),
         }
     }
 
@@ -236,6 +240,18 @@ impl Arm {
         self.bypass().is_some()
     }
 
+    /// About how long it takes to start and to stop it: what was seen on a virtual machine with two CPUs of 2.3 GHz.
+    #[must_use]
+    pub fn start(self) -> Duration {
+        Duration::from_millis(match self.bypass() {
+            None => 50,
+            Some((Bypass::Testpmd, Driver::VirtioUser)) => 1300,
+            Some((Bypass::Barewired, Driver::VirtioUser)) => 1000,
+            Some((Bypass::Testpmd, _)) => 400,
+            Some((Bypass::Barewired, _)) => 280,
+        })
+    }
+
     /// The DPDK driver, of those that have one.
     #[must_use]
     pub fn driver(self) -> Option<Driver> {
@@ -256,16 +272,24 @@ impl Arm {
 }
 
 impl Driver {
+    /// As DPDK calls it.
+    #[must_use]
+    pub fn pmd(self) -> &'static str {
+        match self {
+            Self::AfPacket => "net_af_packet",
+            Self::AfXdp => "net_af_xdp",
+            Self::Tap => "net_tap",
+            Self::VirtioUser => "net_virtio_user",
+        }
+    }
+
     /// The virtual device on an interface, as DPDK wants it; of `net_virtio_user`, behind a vhost-user socket.
     #[must_use]
     pub fn device(self, number: usize, place: &str) -> String {
+        let pmd = self.pmd();
         match self {
-            Self::AfPacket => format!("net_af_packet{number},iface={place}"),
-            Self::AfXdp => format!("net_af_xdp{number},iface={place}"),
-            Self::Tap => format!("net_tap{number},iface={place}"),
-            Self::VirtioUser => {
-                format!("net_virtio_user{number},path={place},queues=1,queue_size=1024")
-            }
+            Self::AfPacket | Self::AfXdp | Self::Tap => format!("{pmd}{number},iface={place}"),
+            Self::VirtioUser => format!("{pmd}{number},path={place},queues=1,queue_size=1024"),
         }
     }
 }

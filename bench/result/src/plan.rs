@@ -314,9 +314,25 @@ impl Plan {
         self.groups.retain(|group| group.arms.contains(&group.reference));
         for search in &mut self.throughput {
             search.arms.retain(|arm| !is_out(*arm));
+            search.twin = search.twin.filter(|twin| !is_out(*twin));
+            search.reference = search.reference.filter(|reference| !is_out(*reference));
         }
         self.throughput.retain(|search| !search.arms.is_empty());
         self
+    }
+
+    /// About how long it takes: all trials, starts and searches, without those trials that have to be made again.
+    #[must_use]
+    pub fn expected(&self) -> Duration {
+        let searched: Duration = self.throughput.iter().map(ThroughputPlan::whole).sum();
+        Duration::from_millis(self.qualify_ms).mul_f64(1.5) + self.trials_only() + searched
+    }
+
+    /// That of the groups.
+    fn trials_only(&self) -> Duration {
+        let starts: Duration =
+            self.groups.iter().flat_map(GroupPlan::members).map(|member| member.arm.start()).sum();
+        starts * count(self.blocks) + self.trial() * count(self.trials())
     }
 
     /// Trials of the whole run.
@@ -325,6 +341,10 @@ impl Plan {
         self.groups.iter().map(|group| group.cells() * group.members().len()).sum::<usize>()
             * self.blocks
     }
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
 }
 
 /// One that takes part: an arm, or its twin.
@@ -378,6 +398,16 @@ mod tests {
             assert_eq!(plan.name, name);
             assert!(plan.groups.iter().all(|group| group.twin.is_some()), "{name}");
         }
+    }
+
+    #[test]
+    fn the_plans_that_are_built_in_take_as_long_as_they_are_said_to() {
+        let minutes = |name: &str| Plan::find(name).unwrap().expected().as_secs_f64() / 60.0;
+        assert!((1.2..1.8).contains(&minutes("quick")), "{}", minutes("quick"));
+        // A quarter of the trials may be made again.
+        assert!((7.0..12.0).contains(&minutes("standard")), "{}", minutes("standard"));
+        assert!((10.0..15.0).contains(&minutes("throughput")), "{}", minutes("throughput"));
+        assert!((120.0..180.0).contains(&minutes("soak")), "{}", minutes("soak"));
     }
 
     #[test]

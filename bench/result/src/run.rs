@@ -12,7 +12,7 @@ use crate::{
     attribution::Attribution,
     host::Qualification,
     plan::{Member, Plan},
-    throughput::Throughput,
+    throughput::{RateRatio, Throughput},
     trial::{Cell, Percentile, Started, Trial},
 };
 
@@ -56,6 +56,9 @@ pub struct RunResult {
     pub across: Vec<Across>,
     /// What paths carry.
     pub throughput: Vec<Throughput>,
+    /// That, against the reference of each group.
+    #[serde(default)]
+    pub rates: Vec<RateRatio>,
 }
 
 /// One path of a group against one of another: different wires.

@@ -1,11 +1,15 @@
 //! How much a path carries: MLRsearch (RFC 9971), RFC 2544 and RFC 8219.
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use statistics::Estimate;
 
 use crate::{
     arm::{Arm, Group},
     plan::Member,
+    run::Word,
 };
 
 /// What to search, for some paths of a group.
@@ -16,6 +20,12 @@ pub struct ThroughputPlan {
     pub kind: Group,
     /// The paths.
     pub arms: Vec<Arm>,
+    /// The one that the others are compared with. None: nothing is compared.
+    #[serde(default)]
+    pub reference: Option<Arm>,
+    /// The one that is searched twice: what two equal paths differ by. None: nothing is called faster or slower.
+    #[serde(default)]
+    pub twin: Option<Arm>,
     /// Bytes of a frame, with its check sequence.
     #[serde(default = "sizes")]
     pub sizes: Vec<usize>,
@@ -105,7 +115,67 @@ fn fifty() -> usize {
     50
 }
 
+#[expect(clippy::cast_precision_loss, reason = "a few")]
+fn float(count: usize) -> f64 {
+    count as f64
+}
+
+/// To start and stop a path, and to wait for the last frames of a trial.
+const BETWEEN: Duration = Duration::from_millis(150);
+
 impl ThroughputPlan {
+    /// All that take part.
+    #[must_use]
+    pub fn members(&self) -> Vec<Member> {
+        let twin = self.twin.map(|arm| Member { arm, is_twin: true });
+        let arms = self.arms.iter().map(|arm| Member { arm: *arm, is_twin: false });
+        arms.chain(twin).collect()
+    }
+
+    /// Paths to search, for each size and number of workers.
+    #[must_use]
+    pub fn searches(&self) -> usize {
+        self.members().len() * self.sizes.len() * self.workers.len()
+    }
+
+    /// About how long all of it takes.
+    #[must_use]
+    pub fn whole(&self) -> Duration {
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        self.expected() * count(self.searches()) + self.ceiling_expected() * count(self.sizes.len())
+    }
+
+    /// About how long it takes to see what the generator can without a path, for one size.
+    #[must_use]
+    pub fn ceiling_expected(&self) -> Duration {
+        self.expected().mul_f64(0.3)
+    }
+
+    /// About how long it takes to search one path: as many loads as halving takes from twice the answer down to the width
+    /// and two more to get there, of which each is decided after a good half of its sum.
+    #[must_use]
+    pub fn expected(&self) -> Duration {
+        let [trial, sum] = [self.trial_ms, self.sum_ms].map(Duration::from_millis);
+        let per_load = |trial: Duration, sum: Duration| {
+            let trials = (sum.as_secs_f64() * 0.55 / trial.as_secs_f64()).ceil().max(1.0);
+            (trial + BETWEEN).mul_f64(trials)
+        };
+        let loads = (1.0 / self.width).log2().ceil() + 2.0;
+        // PDR and NDR share the loads that are far from both.
+        let mut all = per_load(trial, sum).mul_f64(loads * 1.6) + sum;
+        let pieces = sum.as_secs_f64() / 0.7;
+        all += (sum + BETWEEN.mul_f64(pieces.ceil())).mul_f64(float(self.delays_at.len()));
+        if let Some(strict) = &self.rfc2544 {
+            let [whole, latency, burst] =
+                [strict.trial_ms, strict.latency_ms, strict.burst_ms].map(Duration::from_millis);
+            // Some tenths down, and each burst about five times.
+            all += (whole + BETWEEN).mul_f64(loads / 2.0 + 5.0);
+            all += (latency + BETWEEN).mul_f64(float(strict.latency_repeats));
+            all += (burst.mul_f64(0.7) + BETWEEN).mul_f64(5.0 * float(strict.burst_repeats));
+        }
+        all
+    }
+
     /// Everything that is wrong with it.
     #[must_use]
     pub fn wrong(&self) -> Vec<String> {
@@ -117,6 +187,10 @@ impl ThroughputPlan {
             }
         };
         check(!self.arms.is_empty(), "no arm".to_owned());
+        for (what, arm) in [("reference", self.reference), ("twin", self.twin)] {
+            let is_there = arm.is_none_or(|arm| self.arms.contains(&arm));
+            check(is_there, format!("the {what} is not among the arms"));
+        }
         for arm in &self.arms {
             check(arm.fits(self.kind), format!("{arm} does other work"));
         }
@@ -189,6 +263,31 @@ pub struct Throughput {
     pub remark: Option<String>,
 }
 
+/// What a path carries, through what the reference of its group does.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RateRatio {
+    /// The group of both.
+    pub group: Group,
+    /// The one.
+    pub member: Member,
+    /// Whom it is against.
+    pub reference: Member,
+    /// Bytes of a frame, with its check sequence.
+    pub size: usize,
+    /// Workers of both.
+    pub workers: usize,
+    /// `ndr`, `pdr`, `rfc2544`
+    pub goal: String,
+    /// Above 1 is more. The interval is from the bounds that the two searches ended with, one search each: it says how far
+    /// they looked, not how they would vary. None when one of them has no bounds.
+    pub ratio: Option<Estimate>,
+    /// What two equal paths differed by: the twin's ratio and its interval, as a share. None without a twin.
+    pub floor: Option<f64>,
+    /// What that means.
+    pub word: Word,
+}
+
 /// What was found for one goal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -211,7 +310,8 @@ pub struct Search {
     pub throughput: Option<f64>,
     /// Both bounds exist and are near enough.
     pub is_regular: bool,
-    /// It is more than 80 % of what the generator can offer: the path may carry more.
+    /// It is more than 80 % of what the generator can offer, or what was missing above it is what the generator kept back
+    /// while there was room: the path may carry more.
     pub is_generator_limited: bool,
     /// What is the matter when it is not regular.
     pub remark: String,
@@ -231,6 +331,9 @@ pub struct LoadTrial {
     pub sent: u64,
     /// Frames that came back.
     pub returned: u64,
+    /// How often a frame found no room to leave: the path, or its wire, was the slower one.
+    #[serde(default)]
+    pub refused: u64,
 }
 
 impl LoadTrial {

@@ -295,4 +295,7 @@ pub struct Started {
     pub configuration: Option<String>,
     /// From nothing until a probe came back, in ms.
     pub ready_ms: f64,
+    /// What its wire is set to, at both ends: names and values. Only of its first start.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub wire: BTreeMap<String, String>,
 }

@@ -39,6 +39,7 @@ impl Arm {
             Self::External => "what is behind ports of this machine",
             Self::Wire => "a veth pair with both ends at the generator",
             Self::Ring => "a ring of DPDK with both ends at the generator",
+            Self::Memory => "vhost-user and virtio-user with both ends at the generator",
         }
     }
 }

@@ -23,6 +23,8 @@ pub struct Plan {
     pub measure: Duration,
     /// How long to wait for the last ones.
     pub drain: Duration,
+    /// How long after the end those may still leave that should have left before. What has not left then never does.
+    pub overtime: Duration,
     /// Keep the time of each probe that took longer than this share of the others, for attribution: as many at most.
     pub keep: usize,
     /// The pieces of the measured time that maxima are told of.
@@ -140,12 +142,18 @@ pub fn run<W: Wire + ?Sized>(
     let begin = clock.now();
     let (warm, end) = (ns(plan.warm_up), ns(plan.warm_up + plan.measure));
     let give_up = end + ns(plan.drain);
+    let last_call = end + ns(plan.overtime);
     loop {
         let now = clock.now().saturating_sub(begin);
         state.gaps.begin(now);
         let mut is_idle = true;
 
-        let received = wire.receive(&mut |frame| state.take(frame, now, plan.run, warm))?;
+        // Once a call, when it has fetched: a time has the fetching in it, and is never too short.
+        let mut back = None;
+        let received = wire.receive(&mut |frame| {
+            let back = *back.get_or_insert_with(|| clock.now().saturating_sub(begin));
+            state.take(frame, back, plan.run, warm);
+        })?;
         if received > 0 {
             state.bursts[received.min(WIDEST)] += 1;
             is_idle = false;
@@ -155,6 +163,7 @@ pub fn run<W: Wire + ?Sized>(
         if let Some(&intended) = schedule.peek()
             && intended < end
             && intended <= now
+            && now <= last_call
         {
             is_idle = false;
             let sent = clock.now().saturating_sub(begin);
@@ -171,8 +180,9 @@ pub fn run<W: Wire + ?Sized>(
             }
         }
 
-        // What is still to leave is late, and still leaves, until nobody would wait for its answer.
-        let is_all_sent = schedule.peek().is_none_or(|intended| *intended >= end);
+        // What is still to leave is late, and still leaves for a while.
+        let is_all_sent =
+            now > last_call || schedule.peek().is_none_or(|intended| *intended >= end);
         let is_all_back = is_all_sent && state.is_all_back();
         if now >= give_up || (now >= end && is_all_back) {
             break;

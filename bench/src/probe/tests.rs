@@ -34,6 +34,7 @@ fn plan() -> Plan {
         warm_up: Duration::from_millis(100),
         measure: Duration::from_secs(1),
         drain: Duration::from_millis(200),
+        overtime: Duration::from_millis(200),
         keep: 100,
         interval: Duration::from_millis(10),
         tagged: None,

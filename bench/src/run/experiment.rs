@@ -9,7 +9,7 @@ use super::{
     plan::{GroupPlan, Member, Plan},
     result::{End, LeftOut},
     start::{Lab, Running, StartError, Started, Wanted},
-    throughput::{self, Carried, Throughput},
+    throughput::{self, Carried, Throughput, ThroughputPlan},
     trial::{self, Cell, Invalid, Place, Trial},
 };
 use crate::{interrupt::Interrupted, probe::clock::Counter, say, wire::Generator};
@@ -18,7 +18,7 @@ use crate::{interrupt::Interrupted, probe::clock::Counter, say, wire::Generator}
 const AGAIN: usize = 2;
 
 /// Of all trials, the share that is made again at most: on a machine that disturbs all of them, the plan's time is kept.
-const SPARE: usize = 4;
+pub(super) const SPARE: usize = 4;
 
 /// To start and stop a path, before it is known.
 const START: Duration = Duration::from_millis(1500);
@@ -143,7 +143,8 @@ impl Experiment<'_> {
             Ok(done @ 1..) => self.begun.elapsed() / done,
             _ => self.plan.trial() + START,
         };
-        let left = each * u32::try_from(left).unwrap_or(u32::MAX);
+        let searches: Duration = self.plan.throughput.iter().map(ThroughputPlan::whole).sum();
+        let left = each * u32::try_from(left).unwrap_or(u32::MAX) + searches;
         say::progress(format_args!(
             "trial {} of {all}: block {} of {}, {group}, {member}; about {} left",
             done + 1,

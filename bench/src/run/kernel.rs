@@ -79,7 +79,8 @@ pub(super) fn prepare(lab: &Lab, inside: &Namespace, arm: Arm) -> Result<Prepare
         | Arm::TestpmdVirtio
         | Arm::External
         | Arm::Wire
-        | Arm::Ring => {}
+        | Arm::Ring
+        | Arm::Memory => {}
     }
     Ok(prepared)
 }

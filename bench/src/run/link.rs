@@ -26,6 +26,8 @@ pub enum Cabling {
     Shared,
     /// A ring of DPDK's, with both ends at us.
     Ring,
+    /// Memory that two devices map, both of them ours.
+    Memory,
     /// Ports of this machine.
     Ports,
 }
@@ -66,7 +68,7 @@ impl Cabling {
             Self::One => Some(("gen0", "gen0")),
             Self::Two | Self::Loop => Some(("gen0", "gen1")),
             Self::Tap => Some((TAP, TAP)),
-            Self::Shared | Self::Ring | Self::Ports => None,
+            Self::Shared | Self::Ring | Self::Memory | Self::Ports => None,
         }
     }
 
@@ -77,7 +79,7 @@ impl Cabling {
             Self::One => &["dut0"],
             Self::Two => &["dut0", "dut1"],
             Self::Tap => &[TAP],
-            Self::Loop | Self::Shared | Self::Ring | Self::Ports => &[],
+            Self::Loop | Self::Shared | Self::Ring | Self::Memory | Self::Ports => &[],
         }
     }
 
@@ -98,6 +100,7 @@ pub fn cabling(group: Group, arm: Arm) -> Cabling {
         (Group::Shared, _) => Cabling::Shared,
         (Group::External, _) => Cabling::Ports,
         (Group::Null, Arm::Ring) => Cabling::Ring,
+        (Group::Null, Arm::Memory) => Cabling::Memory,
         (Group::Null, _) => Cabling::Loop,
     }
 }
@@ -130,7 +133,10 @@ impl Cables {
         let cables = Self { cabling };
         match (cabling, path) {
             // Whoever is at the other side makes them.
-            (Cabling::Tap | Cabling::Shared | Cabling::Ring | Cabling::Ports, _) => {}
+            (
+                Cabling::Tap | Cabling::Shared | Cabling::Ring | Cabling::Memory | Cabling::Ports,
+                _,
+            ) => {}
             (Cabling::Loop, _) | (Cabling::One | Cabling::Two, None) => {
                 command(&words("ip link add gen0 type veth peer name gen1"))?;
                 for ours in ["gen0", "gen1"] {

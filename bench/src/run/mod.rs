@@ -12,12 +12,14 @@ pub mod conclude;
 pub mod configuration;
 pub mod counters;
 pub mod echo;
+pub mod enough;
 pub mod experiment;
 pub mod files;
 pub mod first;
 pub mod kernel;
 pub mod link;
 pub mod own;
+pub mod rates;
 pub mod start;
 pub mod summary;
 pub mod throughput;
@@ -42,6 +44,7 @@ use self::{
     plan::{External, Member, Plan, PlanError},
     result::{End, LeftOut, RunResult, SCHEMA},
     start::Lab,
+    throughput::ThroughputPlan,
 };
 use crate::{
     cli::RunArgs,
@@ -53,9 +56,6 @@ use crate::{
     say,
     wire::{DpdkWireError, Generator},
 };
-
-/// Above this share of invalid trials the machine is not fit to measure on.
-const UNFIT: f64 = 0.1;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -128,12 +128,14 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     let root = Root::system().map_err(io("cannot read the machine"))?;
     let allowed = linux::thread::affinity().map_err(io("cannot read this process's CPUs"))?;
     let cpus = choose_cpus(args, &allowed)?;
-    let environment = environment::read(&root);
+    // While the machine's own interfaces are seen.
+    let mut environment = environment::read(&root);
 
     // A program that enters a namespace starts at its root.
     let whole = |file: PathBuf| file.canonicalize().ok();
     let barewired = barewired::find(args.barewired.as_deref()).and_then(whole);
     let testpmd = testpmd::find(args.testpmd.as_deref()).and_then(whole);
+    environment.extend(environment::programs(barewired.as_deref(), testpmd.as_deref()));
     let (plan, left_out) = possible(plan, barewired.is_some(), testpmd.is_some());
     if plan.groups.is_empty() && plan.throughput.is_empty() {
         return Err(RunError::Usage("nothing of the plan can run here".to_owned()));
@@ -171,6 +173,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
         testpmd,
         external: plan.external.clone(),
     };
+    announce(&plan);
     let start = Instant::now();
     let eal = match plan.needs(takes_dpdk) {
         true => Some(start_dpdk(cpus, plan.external.as_ref())?),
@@ -178,10 +181,12 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     };
     let generator = eal.as_ref().map(Generator::new).transpose()?;
     let (made, end) = experiment::run(&lab, generator, &plan, seed);
+    environment.extend(environment::wires::told(&made.starts));
 
     let groups =
         plan.groups.iter().map(|group| conclude::group(&plan, group, &made.trials, seed)).collect();
     let across = conclude::across(&plan, &made.trials, seed);
+    let rates = rates::rates(&plan.throughput, &made.throughput, plan.resolution);
     let result = RunResult {
         schema: SCHEMA.to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -199,6 +204,7 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
         groups,
         across,
         throughput: made.throughput,
+        rates,
     };
     files::write(&result, now, &out).map_err(io("cannot write the result"))?;
     bench_report::write(&result, &out).map_err(io("cannot write the report"))?;
@@ -206,12 +212,27 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     Ok(verdict_on_the_run(&result))
 }
 
+/// What is going to happen, and for how long.
+fn announce(plan: &Plan) {
+    let trials = plan.trials();
+    let again =
+        plan.trial() * u32::try_from(trials.div_ceil(experiment::SPARE)).unwrap_or(u32::MAX);
+    let searches: usize = plan.throughput.iter().map(ThroughputPlan::searches).sum();
+    say::note(format_args!(
+        "plan {}: {trials} trials and {searches} searches in about {}; trials that do not count are made again, in {} at most",
+        plan.name,
+        say::duration(plan.expected()),
+        say::duration(again)
+    ));
+}
+
 /// What virtual devices of DPDK's are marked with in plans.
 const VDEV: &str = "vdev:";
 
 /// Is the generator DPDK's, with this path?
 fn takes_dpdk(arm: Arm) -> bool {
-    matches!(arm, Arm::Ring | Arm::External) || arm.driver() == Some(Driver::VirtioUser)
+    matches!(arm, Arm::Ring | Arm::Memory | Arm::External)
+        || arm.driver() == Some(Driver::VirtioUser)
 }
 
 /// DPDK in this process. Without NICs on ordinary pages: nothing of it can be left behind. NICs want hugepages, which have
@@ -219,7 +240,9 @@ fn takes_dpdk(arm: Arm) -> bool {
 fn start_dpdk(cpus: Cpus, external: Option<&External>) -> Result<Eal, RunError> {
     let prefix = format!("--file-prefix=bwgen-{}", std::process::id());
     let lcores = format!("0@{}", cpus.other);
-    let mut words = vec!["--lcores", &lcores, "--no-telemetry", "--log-level=error", &prefix];
+    // net_ring tries to make a ring that it then finds is there, and says so each time.
+    let levels = ["--log-level=error", "--log-level=lib.ring:critical"];
+    let mut words = vec!["--lcores", &lcores, "--no-telemetry", levels[0], levels[1], &prefix];
     let all = external.iter().flat_map(|external| [&external.out, &external.back]);
     let (virtual_ones, nics): (Vec<&String>, Vec<&String>) =
         all.partition(|port| port.starts_with(VDEV));
@@ -313,9 +336,10 @@ fn print(args: &RunArgs, result: &RunResult, dir: &Path) -> Result<(), RunError>
 }
 
 fn verdict_on_the_run(result: &RunResult) -> Exit {
-    let (trials, invalid) = result.validity();
-    #[expect(clippy::cast_precision_loss, reason = "there are not 2^52 trials")]
-    let is_unfit = trials > 0 && invalid as f64 > UNFIT * trials as f64;
+    let short = enough::short(result);
+    if result.end == End::Complete {
+        short.iter().for_each(|short| say::note(format_args!("{short}")));
+    }
     if result.host.class >= Class::C {
         say::note(format_args!(
             "a host of class {}: its ratios are worth something, its times are not",
@@ -325,7 +349,7 @@ fn verdict_on_the_run(result: &RunResult) -> Exit {
     match &result.end {
         End::Interrupted => Exit::Interrupted,
         End::Failed { .. } => Exit::Failure,
-        End::Complete if is_unfit => Exit::Unfit,
+        End::Complete if !short.is_empty() => Exit::Unfit,
         End::Complete if !result.left_out.is_empty() => Exit::Skipped,
         End::Complete => Exit::Measured,
     }

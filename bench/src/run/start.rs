@@ -1,6 +1,7 @@
 //! A path that runs: its namespace, its cables, its program, and proof that a probe comes back.
 
 use std::{
+    collections::BTreeMap,
     io,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -19,6 +20,7 @@ use super::{
     work::{Place, Work, vhost_socket},
 };
 use crate::{
+    environment::nics,
     interrupt::Interrupt,
     peer::case::Cpus,
     probe::{
@@ -163,8 +165,15 @@ impl<'eal> Running<'eal> {
         };
         let cables = Cables::lay(cabling, namespace.as_ref())?;
         let shared = shared(lab, cabling, generator, dir.path())?;
-        let mut started =
-            Started { group, member, block, command: None, configuration: None, ready_ms: 0.0 };
+        let mut started = Started {
+            group,
+            member,
+            block,
+            command: None,
+            configuration: None,
+            ready_ms: 0.0,
+            wire: BTreeMap::new(),
+        };
         let prepared = match &namespace {
             Some(inside) => prepare(lab, inside, member.arm)?,
             None => Prepared::default(),
@@ -184,7 +193,33 @@ impl<'eal> Running<'eal> {
             Self { wire, started, work, prepared, _cables: cables, namespace, _dir: dir };
         running.wait_until_ready(lab, group, member)?;
         running.started.ready_ms = begun.elapsed().as_secs_f64() * 1e3;
+        if block == 0 {
+            running.started.wire = running.ends(cabling);
+        }
         Ok(running)
+    }
+
+    /// What both ends of the wire are set to.
+    fn ends(&self, cabling: Cabling) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        if let Some((out, back)) = cabling.ours() {
+            all.extend([out, back].into_iter().flat_map(|ours| nics::of(ours, ours)));
+        }
+        if let Some(inside) = &self.namespace {
+            let theirs = cabling.theirs().iter();
+            let there = || theirs.flat_map(|name| nics::of(name, name)).collect::<Vec<_>>();
+            match linux::namespace::in_network_of(inside.pid(), there) {
+                Ok(found) => all.extend(found),
+                Err(error) => drop(all.insert("path".to_owned(), format!("unknown: {error}"))),
+            }
+        }
+        if let Way::Dpdk(ports) = &self.wire {
+            all.extend(ports.told());
+        }
+        if let Some(driver) = self.started.member.arm.driver() {
+            all.insert("path.pmd".to_owned(), driver.pmd().to_owned());
+        }
+        all
     }
 
     /// The threads that do the path's work on this CPU.
@@ -266,6 +301,10 @@ fn shared<'eal>(
     let (device, arguments) = match cabling {
         Cabling::Shared => ("net_vhost0", format!("iface={},queues=1", vhost_socket(dir))),
         Cabling::Ring => ("net_ring0", String::new()),
+        Cabling::Memory => {
+            let generator = generator.ok_or(StartError::NoGenerator)?;
+            return Ok(Some(DpdkWire::joined(generator, &vhost_socket(dir))?));
+        }
         Cabling::Ports => {
             let generator = generator.ok_or(StartError::NoGenerator)?;
             let External { out, back, .. } =

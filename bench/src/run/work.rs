@@ -77,7 +77,8 @@ impl Place<'_> {
             | Arm::KernelBridge
             | Arm::External
             | Arm::Wire
-            | Arm::Ring => return Ok(Work::None),
+            | Arm::Ring
+            | Arm::Memory => return Ok(Work::None),
             Arm::BarewiredAfPacket
             | Arm::BarewiredAfXdp
             | Arm::BarewiredTap

@@ -1,13 +1,16 @@
 //! Ports of DPDK: the wire of shared memory, and of NICs.
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use dpdk::{
-    Burst, Eal, Failed, Mbuf, Mempool, MempoolConfig, MempoolError, PlugError, Port, PortConfig,
-    PortError, RxQueue, Started, TxQueue, free_burst,
+    Burst, Eal, Errno, Failed, Mbuf, Mempool, MempoolConfig, MempoolError, PlugError, Port,
+    PortConfig, PortError, RxQueue, Started, TxQueue, free_burst,
 };
 
 use crate::probe::Wire;
+
+/// Of our own virtio-user device, which would be given a random one, and say so.
+const MAC: &str = "02:b7:00:00:00:05";
 
 /// Frames asked for at once.
 const BURST: usize = 32;
@@ -57,8 +60,8 @@ pub struct DpdkWire<'eal> {
     out: Option<Port<'eal, Started>>,
     /// None: frames come back where they left.
     back: Option<Port<'eal, Started>>,
-    /// The device to unplug.
-    plugged: Option<String>,
+    /// The devices to unplug, the last one first.
+    plugged: Vec<String>,
     arrived: u64,
 }
 
@@ -73,10 +76,24 @@ impl<'eal> DpdkWire<'eal> {
         arguments: &str,
     ) -> Result<Self, DpdkWireError> {
         generator.eal.plug(device, arguments)?;
-        let plugged = Some(device.to_owned());
+        let plugged = vec![device.to_owned()];
         // From here on, dropping it unplugs the device.
         let mut wire = Self { generator, out: None, back: None, plugged, arrived: 0 };
         wire.out = Some(start(generator, device)?);
+        Ok(wire)
+    }
+
+    /// vhost-user and virtio-user on one socket, both ours: frames leave through the one and come back through the other.
+    ///
+    /// # Errors
+    /// [`DpdkWireError`]
+    pub fn joined(generator: Generator<'eal>, socket: &str) -> Result<Self, DpdkWireError> {
+        let [first, second] = ["net_vhost0", "net_virtio_user0"];
+        let mut wire = Self::plug(generator, first, &format!("iface={socket},queues=1"))?;
+        let arguments = format!("path={socket},queues=1,queue_size=1024,mac={MAC}");
+        generator.eal.plug(second, &arguments)?;
+        wire.plugged.push(second.to_owned());
+        wire.back = Some(start(generator, second)?);
         Ok(wire)
     }
 
@@ -91,11 +108,33 @@ impl<'eal> DpdkWire<'eal> {
         };
         let (out, back) = (&name(out), &name(back));
         let first = Some(start(generator, out)?);
-        let mut wire = Self { generator, out: first, back: None, plugged: None, arrived: 0 };
+        let mut wire = Self { generator, out: first, back: None, plugged: Vec::new(), arrived: 0 };
         if out != back {
             wire.back = Some(start(generator, back)?);
         }
         Ok(wire)
+    }
+
+    /// What the ports are: driver, firmware, speed.
+    #[must_use]
+    pub fn told(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        for (name, port) in [("out", &self.out), ("back", &self.back)] {
+            let Some(port) = port else { continue };
+            let (info, observer) = (port.info(), port.observer());
+            let unknown = |error: &PortError| format!("unknown: {error}");
+            let driver = info.map_or_else(|error| unknown(&error), |info| info.driver);
+            all.insert(format!("{name}.pmd"), driver);
+            let firmware = match observer.firmware() {
+                Ok(firmware) => firmware,
+                Err(PortError::Driver { source: Errno::NOT_SUPPORTED, .. }) => None,
+                Err(error) => Some(unknown(&error)),
+            };
+            all.extend(firmware.map(|text| (format!("{name}.firmware"), text)));
+            let speed = observer.link().ok().and_then(|link| link.speed_mbps);
+            all.extend(speed.map(|speed| (format!("{name}.speed"), format!("{speed} Mbit/s"))));
+        }
+        all
     }
 
     /// Throws away what came in until now.
@@ -144,10 +183,11 @@ fn start<'eal>(
 
 impl Drop for DpdkWire<'_> {
     fn drop(&mut self) {
-        for port in [self.out.take(), self.back.take()].into_iter().flatten() {
+        // A virtio-user device goes before the vhost-user one that it is connected to.
+        for port in [self.back.take(), self.out.take()].into_iter().flatten() {
             let _closed_all_the_same = port.close();
         }
-        if let Some(device) = &self.plugged {
+        for device in self.plugged.iter().rev() {
             let _gone = self.generator.eal.unplug(device);
         }
     }

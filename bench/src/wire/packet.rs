@@ -14,8 +14,7 @@ const LONGEST: usize = 16 * 1024;
 
 /// Frames leave through one interface and come back through the same or another one.
 ///
-/// Each receive takes one frame: a frame is stamped before the call that fetches it, so that the stamp is early by one
-/// call at most, and not by those for the frames before it.
+/// Each receive takes one frame, so that its stamp has one call in it, and not those for the frames behind it.
 #[derive(Debug)]
 pub struct PacketWire {
     out: PacketSocket,

@@ -28,6 +28,8 @@ pub(super) fn section(result: &RunResult) -> Markup {
                  is the generator’s limit as much as the path’s."
             }
             (searches(all).markup())
+            @let rates = self::rates(result);
+            @if !rates.rows.is_empty() { (rates.markup()) }
             @if !remarks.is_empty() {
                 ul.fine { @for (found, remark) in remarks { li { code { (name(found)) } ": " (remark) } } }
             }
@@ -79,6 +81,48 @@ fn searches(all: &[Throughput]) -> Table {
                 Value::text(remark(search)),
             ]);
         }
+    }
+    table
+}
+
+/// Against the reference, with what the twin says of it.
+fn rates(result: &RunResult) -> Table {
+    let columns = [
+        ("path", "path"),
+        ("goal", "goal"),
+        ("through", "against"),
+        ("ratio", "ratio"),
+        ("from the bounds", "interval"),
+        ("A/A floor", "floor"),
+        ("is", "word"),
+    ];
+    let mut table = Table::new(
+        "What paths carry, through what the reference does (above 1 is more; one search each)",
+        &columns,
+    );
+    for rate in &result.rates {
+        let workers = match rate.workers {
+            1 => String::new(),
+            workers => format!(", {workers} workers"),
+        };
+        let (ratio, interval) = match &rate.ratio {
+            Some(ratio) => (
+                Value::number(ratio.value, shown::ratio(ratio.value)),
+                Value::text(shown::interval(ratio)),
+            ),
+            None => (Value::none(), Value::none()),
+        };
+        table.rows.push(vec![
+            Value::text(format!("{} {}, {} bytes{workers}", rate.group, rate.member, rate.size)),
+            Value::text(&rate.goal),
+            Value::text(rate.reference.to_string()),
+            ratio,
+            interval,
+            rate.floor.map_or_else(Value::none, |floor| {
+                Value::number(floor, format!("±{}", shown::percent(floor)))
+            }),
+            Value::text(rate.word.to_string()),
+        ]);
     }
     table
 }

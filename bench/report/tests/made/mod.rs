@@ -20,7 +20,7 @@ use bench_result::{
         Across, CellResult, Cpus, End, Floor, GroupResult, LeftOut, MemberResult, RunResult,
         SCHEMA, Versus, Word,
     },
-    throughput::{BackToBack, Delay, LoadTrial, Search, StrictLatency, Throughput},
+    throughput::{BackToBack, Delay, LoadTrial, RateRatio, Search, StrictLatency, Throughput},
     trial::{
         Cell, Counters, Counts, Gaps, Invalid, PERCENTILES, Percentile, Started, Support, Trial,
     },
@@ -331,6 +331,7 @@ fn throughput() -> Vec<Throughput> {
                     intended: load as u64,
                     sent: load as u64,
                     returned: returned as u64,
+                    refused: 0,
                 }
             })
             .collect(),
@@ -362,6 +363,22 @@ fn throughput() -> Vec<Throughput> {
     vec![of(Arm::KernelEchoSpin, 310_000.0), of(Arm::BarewiredAfXdp, 520_000.0)]
 }
 
+/// Of one of them against the other.
+fn rates() -> Vec<RateRatio> {
+    let member = |arm| Member { arm, is_twin: false };
+    vec![RateRatio {
+        group: Group::Reflect,
+        member: member(Arm::BarewiredAfXdp),
+        reference: member(Arm::KernelEchoSpin),
+        size: 64,
+        workers: 1,
+        goal: "ndr".to_owned(),
+        ratio: Some(Estimate { value: 1.677, low: 1.664, high: 1.691, blocks: 1 }),
+        floor: Some(0.012),
+        word: Word::Faster,
+    }]
+}
+
 /// A whole run, the same each time.
 pub(crate) fn run() -> RunResult {
     let plan = Plan::parse(PLAN, "made").unwrap();
@@ -384,6 +401,7 @@ pub(crate) fn run() -> RunResult {
                         command: is_ours.then(|| "barewired --config barewired.toml".to_owned()),
                         configuration: is_ours.then(|| "[cores]\nworkers = \"1\"\n".to_owned()),
                         ready_ms: 310.0 + 20.0 * random.f64(),
+                        wire: BTreeMap::new(),
                     });
                 }
             }
@@ -449,5 +467,6 @@ pub(crate) fn run() -> RunResult {
         groups,
         across: across.to_vec(),
         throughput: throughput(),
+        rates: rates(),
     }
 }

@@ -123,6 +123,7 @@ pub(crate) fn a_run(trials: Vec<Trial>) -> RunResult {
         groups,
         across: vec![],
         throughput: vec![],
+        rates: vec![],
     }
 }
 

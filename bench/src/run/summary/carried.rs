@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::{
     result::{Across, RunResult},
-    throughput::{Delay, Search, Throughput},
+    throughput::{Delay, RateRatio, Search, Throughput},
 };
 use crate::say;
 
@@ -18,6 +18,22 @@ pub(super) fn throughput(text: &mut String, result: &RunResult, heading: &dyn Fn
     for found in &result.throughput {
         one(text, found);
     }
+    for rate in &result.rates {
+        let _infallible = writeln!(text, "  {}", rated(rate));
+    }
+}
+
+/// `reflect, 64 bytes: NDR of xdp-tx through that of kernel-echo-spin 2.310 [2.290, 2.331], floor ±1.2 %: faster`
+fn rated(rate: &RateRatio) -> String {
+    let RateRatio { group, member, reference, size, workers, goal, ratio, floor, word } = rate;
+    let workers = if *workers > 1 { format!(", {workers} workers") } else { String::new() };
+    let ratio = ratio
+        .map_or("–".to_owned(), |it| format!("{:.3} [{:.3}, {:.3}]", it.value, it.low, it.high));
+    let floor = floor.map_or("no floor".to_owned(), |it| format!("floor ±{:.1} %", it * 100.0));
+    format!(
+        "{group}, {size} bytes{workers}: {} of {member} through that of {reference} {ratio}, {floor}: {word}",
+        goal.to_uppercase()
+    )
 }
 
 fn one(text: &mut String, found: &Throughput) {
