@@ -73,6 +73,8 @@ pub(crate) enum Command {
     Stop(Stop),
     /// A live screen (q quits, p pauses, arrows switch tabs)
     Top(Top),
+    /// Everything that is counted and measured, as OpenMetrics text for Prometheus
+    Metrics(Metrics),
     /// Put everything that a bug report needs into one archive
     DebugBundle(DebugBundle),
     /// Print the completions for a shell
@@ -122,6 +124,13 @@ pub(crate) struct Stalls {
     /// How often to look with --follow
     #[arg(long, value_name = "SECONDS", default_value = "0.5", requires = "follow")]
     pub(crate) every: Seconds,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Metrics {
+    /// Replace this file, whole, for a collector of text files (node_exporter), instead of printing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

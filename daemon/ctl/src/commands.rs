@@ -1,6 +1,9 @@
 //! What each command asks for, and what it makes of the answer.
 
-use std::{io::Write, time::Duration};
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use api::{Latency, LatencyOf};
 use clap_complete::generate;
@@ -16,6 +19,7 @@ use crate::{
     failure::Failure,
     hlog,
     metric::Metric,
+    openmetrics,
     render::{self, latency::View, paint::Paint, rates::Rates},
     stop, top,
 };
@@ -86,6 +90,7 @@ impl Session<'_> {
             }
             Command::Stop(args) => self.stop(args.wait).await,
             Command::Top(args) => self.top(&args).await,
+            Command::Metrics(args) => self.metrics(&args).await,
             Command::DebugBundle(args) => {
                 self.refuse_json("debug-bundle")?;
                 let now = self.surroundings.now;
@@ -193,6 +198,20 @@ impl Session<'_> {
         let view = View { summary: args.summary, when: &when, columns };
         let text = render::latency::draw(&answer.value, view, self.paint)?;
         self.write(text.as_bytes())
+    }
+
+    async fn metrics(&mut self, args: &cli::Metrics) -> Result<(), Failure> {
+        self.refuse_json("metrics")?;
+        let status = self.client.get("/v1/status").await?.value;
+        let counters = self.client.get("/v1/counters").await?.value;
+        let latency: Answer<Latency> = self.client.get("/v1/latency").await?;
+        let reading = openmetrics::Reading::new(status, counters, &latency.value)?;
+        let page = reading.into_text().map_err(io::Error::other).map_err(Failure::Output)?;
+        match &args.file {
+            None => self.write(page.as_bytes()),
+            Some(path) => openmetrics::write(path, &page)
+                .map_err(|source| Failure::Metrics { path: path.clone(), source }),
+        }
     }
 
     async fn stalls(&mut self, args: &cli::Stalls) -> Result<(), Failure> {

@@ -35,6 +35,8 @@ pub(crate) enum Failure {
     Wait { pid: u32, source: io::Error },
     #[error("{}", .path.display())]
     Hlog { path: PathBuf, source: HlogError },
+    #[error("{}: the metrics can not be written", .path.display())]
+    Metrics { path: PathBuf, source: io::Error },
     #[error("{}", .path.display())]
     Bundle { path: PathBuf, source: BundleError },
     #[error("{}: the man pages can not be written", .path.display())]
@@ -57,6 +59,7 @@ impl Failure {
             Self::Hlog { source: HlogError::Unreadable(_), .. } => Exit::NotUnderstood,
             Self::Wait { .. }
             | Self::Hlog { .. }
+            | Self::Metrics { .. }
             | Self::Bundle { .. }
             | Self::Man { .. }
             | Self::Terminal(_)

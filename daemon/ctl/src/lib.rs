@@ -29,6 +29,7 @@ mod exit;
 mod failure;
 mod hlog;
 mod metric;
+mod openmetrics;
 mod render;
 mod stop;
 mod top;

@@ -1,6 +1,6 @@
 //! What a person sees of each answer, from the socket to the screen.
 
-use crate::support::{Daemon, Reply, fixture, latency_json};
+use crate::support::{Daemon, Reply, fixture, latency_json, text};
 use insta::assert_snapshot;
 
 #[test]
@@ -146,6 +146,46 @@ fn hlog_files_are_read_back_with_every_frame() {
     assert_eq!(tags.len(), 10);
     assert_eq!(tags[0], "w0.south.residence 100000");
     assert_eq!(tags[7], "all.south.bound 200000");
+}
+
+/// What `metrics` asks for.
+fn measured() -> Daemon {
+    Daemon::new([
+        ("/v1/status", vec![Reply::Json(200, fixture("status.json"))]),
+        ("/v1/counters", vec![Reply::Json(200, fixture("counters.json"))]),
+        ("/v1/latency", vec![Reply::Json(200, latency_json(60_000_000_000, 100))]),
+    ])
+}
+
+#[test]
+fn metrics_are_openmetrics() {
+    assert_snapshot!(measured().stdout(&["metrics"]));
+}
+
+#[test]
+fn metrics_replace_a_file_that_others_may_read() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("barewired.prom");
+    std::fs::write(&file, "old").unwrap();
+
+    let shown = measured().stdout(&["metrics", "--file", file.to_str().unwrap()]);
+
+    assert_eq!(shown, "");
+    let written = std::fs::read_to_string(&file).unwrap();
+    let values = |text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with('#'));
+        lines.map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(values(&written), values(&measured().stdout(&["metrics"])));
+    assert!(written.contains("# TYPE barewired_stalls_total counter\n"), "{written}");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o644);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
+    let nowhere = folder.path().join("none/barewired.prom");
+    let output = measured().barewire(&["metrics", "--file", nowhere.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("the metrics can not be written"));
 }
 
 #[test]
