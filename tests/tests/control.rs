@@ -210,6 +210,16 @@ fn barewire_reads_every_page_as_text_and_as_json() {
         assert!(json["ports"][0][field].is_u64(), "{field}: {json:#}");
     }
     assert!(json["drops"]["tx_full"].is_u64(), "{json:#}");
+    let metrics = daemon.barewire(["metrics"]);
+    let metrics = String::from_utf8(metrics.stdout).expect("text");
+    let value = |name: &str| {
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.and_then(|value| value.parse::<f64>().ok())
+            .unwrap_or_else(|| panic!("{name}: {metrics}"))
+    };
+    assert!(value("barewired_received_frames_total{port=\"north\"}") > 0.0);
+    assert!(value("barewired_residence_seconds_count{port=\"south\"}") > 0.0);
+    assert!(metrics.ends_with("# EOF\n"), "{metrics}");
 
     assert!(daemon.barewire(["reload"]).status.success());
     assert!(daemon.barewire(["stop"]).status.success());
