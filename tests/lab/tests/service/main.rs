@@ -9,3 +9,4 @@ mod instances;
 mod packages;
 mod restarts;
 mod site;
+mod tuned;
