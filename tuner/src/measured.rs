@@ -63,8 +63,6 @@ pub struct Measured {
     pub daemon: Fact<Daemon>,
     /// What a spinning thread on each worker's CPU saw; absent where the daemon's own workers spin there.
     pub noise: Fact<Noise>,
-    /// The longest hardware latency on each CPU (`rtla hwnoise`), in ns; none when it was not asked for.
-    pub hardware_noise_ns: Option<BTreeMap<CpuId, u64>>,
     /// What an interleaved comparison of knobs found; none when there was none.
     pub effects: Option<Vec<Effect>>,
 }

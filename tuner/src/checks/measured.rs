@@ -33,11 +33,13 @@ pub(super) const CHECKS: &[Check] = &[
         id: "MEAS-02",
         title: "gaps have a known cause",
         why: "a gap that nobody can name can not be removed, and may grow",
-        explain: "Each gap of the loop is compared with what the kernel counted on that CPU meanwhile: rows of \
-                  /proc/interrupts, software interrupts, context switches, page faults, and the processor's count of \
-                  system management interrupts.\n\nGood is: every gap over 10 µs has a cause, or there is none. Some \
-                  without a cause are a warning, all of them without one is bad: then the firmware or the hypervisor \
-                  is the suspect, for these the kernel can not see (MEAS-03, FW-02, VIRT-01).",
+        explain: "The kernel's own trace of each CPU is kept while the loop runs: interrupts, software interrupts, calls \
+                  from other CPUs, ticks, switches to other threads, page faults, changes of frequency. What lies in \
+                  a gap is its cause.\n\nGood is: every gap over 10 µs has a cause, or there is none. Some without one \
+                  are a warning, all of them without one is bad: then this kernel did nothing meanwhile, and the \
+                  firmware or the hypervisor is the suspect, for these it can not see (MEAS-03, FW-02, VIRT-01).\n\n\
+                  It needs root and tracefs, and its events cost a little noise of their own; without them the \
+                  check is unknown.",
         sources: &["Linux Documentation/tools/rtla/rtla-osnoise.rst (the idea)"],
         look: |context| settled(|| noise::causes(context)),
         ..MEASURED
@@ -46,11 +48,15 @@ pub(super) const CHECKS: &[Check] = &[
         id: "MEAS-03",
         title: "noise of the hardware",
         why: "what the firmware does with interrupts off is seen by no counter of the kernel",
-        explain: "The kernel's hwnoise tracer turns interrupts off on a CPU and looks for gaps all the same: what is \
-                  left is the firmware (system management interrupts), the hypervisor, or a processor that changes its \
-                  frequency.\n\nGood is: below 5 µs. Below 20 µs is a warning, more is bad. Remedies are in the \
-                  firmware's setup: USB legacy support, memory patrol scrubbing reports, power management, vendor \
-                  tools that poll.\n\nIt needs root, tracefs and rtla: rtla hwnoise -c CPUS -T 1 -d 60s.",
+        explain: "The longest gap of the loop in which this kernel did nothing on the CPU, by its own trace: what is left \
+                  is the firmware (system management interrupts), the hypervisor, or a processor that changes its \
+                  frequency or waits for its memory. It is an upper bound, of the time that was watched: noise that \
+                  fell into a gap with another cause is not seen, and rare noise needs a longer look.\n\nGood is: \
+                  below 5 µs. Below 20 µs is a warning, more is bad. Remedies are in the firmware's setup: USB \
+                  legacy support, memory patrol scrubbing reports, power management, vendor tools that poll. Inside a \
+                  virtual machine nobody can tell the host's part from the hardware's, so the number is only shown \
+                  (VIRT-01).\n\nThe kernel's hwlat and hwnoise tracers ask the same with interrupts off: rtla hwnoise \
+                  -c CPUS -T 1 -d 60s, which barewire-tune measure --cross-check reads.",
         sources: &["Linux Documentation/tools/rtla/rtla-hwnoise.rst"],
         look: |context| settled(|| noise::hardware(context)),
         ..MEASURED

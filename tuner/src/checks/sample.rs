@@ -221,7 +221,6 @@ pub(crate) fn quiet() -> Measured {
         firmware_interrupts: Fact::Absent,
         daemon: Fact::Absent,
         noise: Fact::Absent,
-        hardware_noise_ns: None,
         effects: None,
     }
 }

@@ -22,6 +22,14 @@ pub(super) fn cpus(cpus: &CpuSet) -> String {
     if cpus.is_empty() { "no cpu".to_owned() } else { format!("cpu {cpus}") }
 }
 
+/// `1 gap`, `2 gaps`, `0 gaps`: of what has a plain plural.
+pub(super) fn count(number: impl std::fmt::Display, what: &str) -> String {
+    match number.to_string().as_str() {
+        "1" => format!("1 {what}"),
+        number => format!("{number} {what}s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +41,12 @@ mod tests {
         assert_eq!(many(1000).len(), 1000);
         let cut = many(1004);
         assert_eq!((cut.len(), cut[999].as_str()), (1000, "… and 5 more"));
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let counted = [0_u64, 1, 2, 11].map(|number| count(number, "gap"));
+        assert_eq!(counted, ["0 gaps", "1 gap", "2 gaps", "11 gaps"]);
     }
 
     #[test]

@@ -86,7 +86,6 @@ impl Reading {
             firmware_interrupts: Fact::Absent,
             daemon: Fact::Absent,
             noise: Fact::Absent,
-            hardware_noise_ns: None,
             effects: None,
         }
     }

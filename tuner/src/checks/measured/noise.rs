@@ -6,9 +6,10 @@ use crate::{
     checks::{
         Context, Outcome,
         judge::known,
-        wording::{cpus, lines},
+        wording::{count, cpus, lines},
     },
-    measured::{CpuNoise, Gap, Noise},
+    facts::processor::Processor,
+    measured::{Cause, CpuNoise, Gap, Noise},
 };
 
 /// A longest gap below this is good, in ns.
@@ -87,15 +88,24 @@ pub(super) fn causes(context: &Context<'_>) -> Result<Outcome, Outcome> {
     if all.is_empty() {
         return Ok(Outcome::good("no gap over 10 µs").wanted(wanted));
     }
-    let known = all.iter().filter(|(_, gap)| !gap.causes.is_empty()).count();
-    let seen = format!("{known} of {} gaps over 10 µs have a cause", all.len());
+    let is_outside = |gap: &Gap| gap.causes == [Cause::Outside];
+    let known = all.iter().filter(|(_, gap)| !gap.causes.is_empty() && !is_outside(gap)).count();
+    let outside = all.iter().filter(|(_, gap)| is_outside(gap)).count();
+    let mut seen = format!("{known} of {} over 10 µs have a cause", count(all.len(), "gap"));
+    if outside > 0 {
+        seen.push_str(&format!(", {outside} not in this kernel"));
+    }
     let outcome = if known == all.len() {
         Outcome::good(seen)
     } else if known > 0 {
         Outcome::warn(seen)
     } else {
         Outcome::bad(seen)
-            .advice("what the kernel can not see: the firmware (FW-02), the hypervisor")
+    };
+    let outcome = match known == all.len() {
+        true => outcome,
+        false => outcome
+            .advice("what the kernel can not see: the firmware (FW-02), the hypervisor (VIRT-01)"),
     };
     let details = lines(all.iter().map(|(cpu, gap)| {
         let causes: Vec<String> = gap.causes.iter().map(ToString::to_string).collect();
@@ -108,25 +118,29 @@ pub(super) fn causes(context: &Context<'_>) -> Result<Outcome, Outcome> {
 
 pub(super) fn hardware(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let workers = context.workers()?;
-    let noise = context
-        .watched()?
-        .hardware_noise_ns
-        .as_ref()
-        .ok_or_else(|| Outcome::not_applicable("the noise of the hardware was not measured"))?;
-    let missing: CpuSet = workers.iter().filter(|cpu| !noise.contains_key(cpu)).collect();
-    if !missing.is_empty() {
-        return Ok(Outcome::unknown(format!("not measured on {}", cpus(&missing))));
+    let noise = of_workers(context, &workers)?;
+    if let Some(why) = context.watched()?.noise.value().and_then(|n| n.unattributed.as_ref()) {
+        return Ok(Outcome::unknown(format!("whose gaps they were is not known: {why}")));
     }
-    let here: Vec<_> = noise.iter().filter(|(cpu, _)| workers.contains(**cpu)).collect();
-    let longest = here.iter().map(|(_, ns)| **ns).max().unwrap_or(0);
+    let mut bounds = Vec::new();
+    for (cpu, seen) in noise {
+        let bound = seen.outside_ns().ok_or_else(|| {
+            Outcome::unknown(format!("the kernel's trace of CPU {cpu} has gaps of its own"))
+        })?;
+        bounds.push((cpu, bound));
+    }
+    let longest = bounds.iter().map(|(_, ns)| *ns).max().unwrap_or(0);
+    let details = lines(bounds.iter().map(|(cpu, ns)| format!("cpu {cpu}: {}", microseconds(*ns))));
     let seen = format!("at most {}", microseconds(longest));
-    let outcome = match longest {
-        NOISY.. => {
+    let is_guest = context.facts.processor.as_ref().map(Processor::is_virtual);
+    let outcome = match (longest, is_guest.into_value()) {
+        // Whose it is, only the host can tell.
+        (_, Some(true)) => Outcome::info(format!("{seen}, the hypervisor's part included")),
+        (NOISY.., _) => {
             Outcome::bad(seen).advice("turn off in the firmware what interrupts behind the kernel")
         }
-        QUIET.. => Outcome::warn(seen),
+        (QUIET.., _) => Outcome::warn(seen),
         _ => Outcome::good(seen),
     };
-    let details = lines(here.iter().map(|(cpu, ns)| format!("cpu {cpu}: {}", microseconds(**ns))));
     Ok(outcome.wanted("below 5 µs").details(details))
 }

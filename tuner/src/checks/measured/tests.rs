@@ -4,11 +4,14 @@ use config::CpuId;
 
 use crate::{
     Fact, Measured,
-    Verdict::{Bad, Good, NotApplicable, Unknown, Warn},
+    Verdict::{Bad, Good, Info, NotApplicable, Unknown, Warn},
     checks::sample::{CONFIG, Sample, quiet},
     daemon::{Daemon, PortActivity, WorkerActivity},
     measured::{Cause, CpuNoise, Effect, Gap, Noise},
 };
+
+/// A processor that says that it is a guest's.
+const GUEST: &str = "vendor_id : GenuineIntel\nflags : hypervisor\n";
 
 fn cpu(number: u32) -> CpuId {
     CpuId::new(number).unwrap()
@@ -76,17 +79,38 @@ fn gaps_are_explained_wholly_partly_or_not_at_all() {
 }
 
 #[test]
-fn hardware_noise_is_judged_by_its_longest() {
-    let seen = |ns: u64| {
-        let noise = BTreeMap::from([(cpu(2), 0), (cpu(3), ns), (cpu(4), 90_000)]);
-        with(Measured { hardware_noise_ns: Some(noise), ..quiet() })
+fn a_gap_in_which_the_kernel_did_nothing_has_no_cause_in_it() {
+    let seen = |longest: Vec<Gap>| {
+        noise(CpuNoise { seconds: 60.0, max_ns: 20_000, longest, ..CpuNoise::default() })
     };
-    seen(4_999).expect("MEAS-03", Good);
-    seen(5_000).expect("MEAS-03", Warn);
-    seen(19_999).expect("MEAS-03", Warn);
-    seen(20_000).expect("MEAS-03", Bad);
-    let one = Measured { hardware_noise_ns: Some(BTreeMap::from([(cpu(2), 0)])), ..quiet() };
-    with(one).expect("MEAS-03", Unknown);
+    let outside = || gap(20_000, &[Cause::Outside]);
+    let outcome = seen(vec![outside(), gap(15_000, &[Cause::Tick])]).expect("MEAS-02", Warn);
+    assert_eq!(outcome.seen, "1 of 2 gaps over 10 µs have a cause, 1 not in this kernel");
+    assert!(outcome.advice.is_some());
+    seen(vec![outside()]).expect("MEAS-02", Bad);
+    seen(vec![gap(20_000, &[Cause::Tick, Cause::Outside])]).expect("MEAS-02", Good);
+}
+
+#[test]
+fn noise_of_the_hardware_is_the_longest_gap_without_the_kernel() {
+    let seen = |length_ns: u64, causes: &[Cause]| {
+        let longest = vec![gap(90_000, &[Cause::Tick]), gap(length_ns, causes)];
+        noise(CpuNoise { seconds: 60.0, gaps: 2, max_ns: 90_000, longest, ..CpuNoise::default() })
+    };
+    let outside = |length_ns| seen(length_ns, &[Cause::Outside]);
+    outside(4_999).expect("MEAS-03", Good);
+    outside(5_000).expect("MEAS-03", Warn);
+    outside(19_999).expect("MEAS-03", Warn);
+    outside(20_000).expect("MEAS-03", Bad);
+    seen(20_000, &[Cause::Tick]).expect("MEAS-03", Good);
+    seen(20_000, &[]).expect("MEAS-03", Unknown);
+    // Only the host could tell its part from the hardware's.
+    let guest = outside(20_000).with("proc/cpuinfo", GUEST).expect("MEAS-03", Info);
+    assert!(guest.seen.contains("hypervisor"), "{guest:?}");
+    let cpus = BTreeMap::from([(cpu(2), CpuNoise::default()), (cpu(3), CpuNoise::default())]);
+    let blind = Noise { cpus, unattributed: Some("no tracefs".to_owned()) };
+    let outcome = with(Measured { noise: Fact::Is(blind), ..quiet() }).expect("MEAS-03", Unknown);
+    assert!(outcome.seen.contains("no tracefs"), "{outcome:?}");
 }
 
 fn daemon(port: PortActivity, worst_gap_ns: u64) -> Measured {
