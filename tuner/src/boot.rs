@@ -15,6 +15,7 @@ mod line;
 mod tool;
 
 pub mod grub;
+pub mod shell;
 
 pub use arguments::{Argument, Arguments};
 pub(crate) use entries::kernels;

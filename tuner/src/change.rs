@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use config::{CpuSet, NumaNode, PciAddress};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::shell::print;
 pub use self::{
     quote::{comment, quote},
     shell::shell_all,

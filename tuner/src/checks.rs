@@ -138,6 +138,8 @@ pub struct Outcome {
     pub fix: Vec<Change>,
     /// What to do where no command helps.
     pub advice: Option<Box<str>>,
+    /// This fix is harmless, whatever other fixes of the check may break.
+    pub is_harmless: bool,
 }
 
 impl Outcome {
@@ -149,6 +151,7 @@ impl Outcome {
             details: Vec::new(),
             fix: Vec::new(),
             advice: None,
+            is_harmless: false,
         }
     }
 
@@ -207,6 +210,13 @@ impl Outcome {
     #[must_use]
     pub fn advice(mut self, advice: impl Into<String>) -> Self {
         self.advice = Some(advice.into().into_boxed_str());
+        self
+    }
+
+    /// This fix breaks nothing, whatever other fixes of the check may.
+    #[must_use]
+    pub fn harmless(mut self, is_harmless: bool) -> Self {
+        self.is_harmless = is_harmless;
         self
     }
 
@@ -279,8 +289,8 @@ impl Check {
             needs_reboot: outcome.fix.iter().any(Change::needs_reboot),
             fix: outcome.fix,
             advice: outcome.advice.map(String::from),
-            risk: self.risk,
-            cost: self.cost,
+            risk: if outcome.is_harmless { Risk::Low } else { self.risk },
+            cost: if outcome.is_harmless { "" } else { self.cost },
             is_contested: self.is_contested,
             is_proposed: self.is_proposed,
         }

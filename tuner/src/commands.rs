@@ -29,8 +29,8 @@ use std::{
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::ErrorKind};
 
 use crate::{
-    Exit, Facts, Finding, Intent, Source, capture::CaptureError, checks, exit, guard,
-    report::Report,
+    Exit, Facts, Finding, Intent, Source, capture::CaptureError, checks, exit, facts::boot::Loader,
+    guard, report::Report,
 };
 
 pub(crate) use measure::Measure;
@@ -189,11 +189,12 @@ impl Failure {
 pub(crate) struct Look {
     pub(crate) intent: Intent,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) loader: Option<Loader>,
 }
 
 impl Look {
     pub(crate) fn report(&self) -> Report {
-        Report::new(&self.findings, &self.intent)
+        Report::new(&self.findings, &self.intent, self.loader.as_ref())
     }
 }
 
@@ -228,7 +229,7 @@ impl Session<'_> {
         let measured = self.measured(measure, &source, &intent)?;
         let context = checks::Context::new(&facts, &intent).with_measured(measured.as_ref());
         let findings = checks::run(&context);
-        Ok(Look { intent, findings })
+        Ok(Look { intent, findings, loader: facts.boot.loader().cloned() })
     }
 
     /// Answers in JSON.

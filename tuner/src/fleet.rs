@@ -162,7 +162,7 @@ mod tests {
         let findings = checks::run(&checks::Context::new(&facts, &intent));
         Member {
             name: name.to_owned(),
-            report: Report::new(&findings, &intent),
+            report: Report::new(&findings, &intent, None),
             facts: serde_json::to_value(&facts).unwrap(),
         }
     }

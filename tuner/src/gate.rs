@@ -285,6 +285,7 @@ mod tests {
             wanted: String::new(),
             why: String::new(),
             details: Vec::new(),
+            files: Vec::new(),
             commands: Vec::new(),
             advice: None,
             needs_reboot: false,

@@ -14,7 +14,9 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Fact, Finding, Intent, Profile, Risk, Section, Verdict, change::Change};
+use crate::{
+    Fact, Finding, Intent, Profile, Risk, Section, Verdict, change::Change, facts::boot::Loader,
+};
 
 pub use recommend::Group;
 
@@ -73,6 +75,9 @@ pub struct Entry {
     pub why: String,
     /// One line for each thing that the value is made of.
     pub details: Vec<String>,
+    /// The files that show it and that a fix changes, from the root, without a slash in front; empty where nothing would.
+    #[serde(default)]
+    pub files: Vec<String>,
     /// The shell commands that mend it, in order.
     pub commands: Vec<String>,
     /// What to do where no command helps.
@@ -102,15 +107,18 @@ pub struct Recommendation {
 }
 
 impl Report {
-    /// Puts findings together, in the order of their sections.
+    /// Puts findings together, in the order of their sections. `loader` is what keeps the kernel's arguments on that
+    /// machine; none where nothing on it does.
     #[must_use]
-    pub fn new(findings: &[Finding], intent: &Intent) -> Self {
+    pub fn new(findings: &[Finding], intent: &Intent, loader: Option<&Loader>) -> Self {
         let mut findings: Vec<&Finding> = findings.iter().collect();
         findings.sort_by_key(|finding| finding.section);
         let mut summary = BTreeMap::new();
         for finding in &findings {
             *summary.entry(finding.verdict).or_insert(0) += 1;
         }
+        let findings: Vec<Entry> =
+            findings.into_iter().map(|finding| Entry::of(finding, loader)).collect();
         let list = |fact: Fact<config::CpuSet>| fact.value().map(ToString::to_string);
         Self {
             schema: SCHEMA,
@@ -123,7 +131,7 @@ impl Report {
             },
             summary,
             recommendations: recommend::all(&findings),
-            findings: findings.into_iter().map(Entry::of).collect(),
+            findings,
         }
     }
 
@@ -135,7 +143,17 @@ impl Report {
 }
 
 impl Entry {
-    fn of(finding: &Finding) -> Self {
+    fn of(finding: &Finding, loader: Option<&Loader>) -> Self {
+        let (mut commands, mut by_hand) =
+            (Vec::new(), finding.advice.iter().cloned().collect::<Vec<_>>());
+        for change in &finding.fix {
+            match change.shell_on(loader) {
+                Ok(lines) => commands.extend(lines),
+                Err(what) => by_hand.push(what),
+            }
+        }
+        let mut files: Vec<String> = finding.fix.iter().filter_map(Change::file).collect();
+        files.dedup();
         Self {
             id: finding.id.to_owned(),
             section: finding.section,
@@ -145,8 +163,9 @@ impl Entry {
             wanted: finding.wanted.clone(),
             why: finding.why.to_owned(),
             details: finding.details.clone(),
-            commands: commands(&finding.fix),
-            advice: finding.advice.clone(),
+            files,
+            commands,
+            advice: (!by_hand.is_empty()).then(|| by_hand.join("; ")),
             needs_reboot: finding.needs_reboot,
             risk: finding.risk,
             cost: finding.cost.to_owned(),
@@ -179,13 +198,49 @@ impl Entry {
     }
 }
 
-/// What a shell is told.
-fn commands(changes: &[Change]) -> Vec<String> {
-    changes.iter().flat_map(Change::shell).collect()
-}
-
 /// The JSON Schema of [`Report`].
 #[must_use]
 pub fn json_schema() -> schemars::Schema {
     schemars::schema_for!(Report)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Facts, Source,
+        change::{BootValue, Form},
+        checks,
+    };
+
+    #[test]
+    fn what_no_command_does_here_is_said_in_words() {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = Facts::read(&Source::at(dir.path()).unwrap());
+        let intent = Intent::without_config(&facts).unwrap();
+        let mut finding = checks::run(&checks::Context::new(&facts, &intent)).swap_remove(0);
+        finding.verdict = Verdict::Bad;
+        finding.advice = None;
+        let value = BootValue::Is("0".to_owned());
+        finding.fix = vec![Change::BootParameter { key: "irqaffinity".to_owned(), value }];
+        let of = |finding: &Finding, loader: Option<&Loader>| {
+            let mut report = Report::new(std::slice::from_ref(finding), &intent, loader);
+            (report.findings.swap_remove(0), report.recommendations.swap_remove(0))
+        };
+
+        let (entry, what) = of(&finding, None);
+        assert!(entry.commands.is_empty(), "{entry:?}");
+        assert!(entry.advice.unwrap().ends_with(": irqaffinity=0"));
+        assert_eq!((what.group, entry.files), (Group::Hardware, vec!["proc/cmdline".to_owned()]));
+
+        let (entry, what) = of(&finding, Some(&Loader::Ostree));
+        assert!(entry.advice.is_none() && what.text.starts_with("rpm-ostree kargs "), "{entry:?}");
+
+        let path = "proc/irq/default_smp_affinity".to_owned();
+        finding.fix.push(Change::Kernel { path, value: "1".to_owned(), form: Form::CpuMask });
+        let (entry, what) = of(&finding, None);
+        assert_eq!(entry.commands, ["echo 1 > /proc/irq/default_smp_affinity"]);
+        assert!(entry.advice.is_some());
+        assert_eq!((what.group, what.text), (Group::Host, entry.commands[0].clone()));
+    }
 }

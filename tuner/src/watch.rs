@@ -213,7 +213,8 @@ mod tests {
         std::fs::write(folder.join("enabled"), chosen).unwrap();
         let facts = Facts::read(&Source::at(dir.path()).unwrap());
         let intent = Intent::without_config(&facts).unwrap();
-        Report::new(&checks::run(&checks::Context::new(&facts, &intent)), &intent)
+        let findings = checks::run(&checks::Context::new(&facts, &intent));
+        Report::new(&findings, &intent, None)
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One consistent set of kernel arguments.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use linux::cmdline::Cmdline;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,22 @@ pub struct Argument {
     pub key: String,
     /// What it should be.
     pub value: BootValue,
+}
+
+/// In words: what is set, and what is taken out.
+impl fmt::Display for Arguments {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gone: Vec<&str> = self
+            .iter()
+            .filter(|argument| argument.value == BootValue::Absent)
+            .map(|argument| argument.key.as_str())
+            .collect();
+        match (self.words().join(" "), gone.is_empty()) {
+            (words, true) => f.write_str(&words),
+            (words, false) if words.is_empty() => write!(f, "without {}", gone.join(", ")),
+            (words, false) => write!(f, "{words}, without {}", gone.join(", ")),
+        }
+    }
 }
 
 impl Arguments {

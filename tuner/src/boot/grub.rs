@@ -8,6 +8,8 @@
 use super::Arguments;
 use crate::change::{BootValue, quote};
 
+/// What the administrator writes.
+pub const SETTINGS: &str = "etc/default/grub";
 /// Where drop-ins are.
 pub const DROP_IN_DIR: &str = "etc/default/grub.d";
 /// Ours: `zz-`, for whoever comes later wins.
@@ -94,7 +96,7 @@ pub fn read(text: &str) -> Arguments {
 }
 
 /// A pattern of `case` that matches a key with and without a value, however it writes its dashes.
-fn pattern(key: &str) -> String {
+pub(super) fn pattern(key: &str) -> String {
     let mut pattern = String::new();
     for c in key.chars().filter(|c| !c.is_control()) {
         match c {

@@ -33,7 +33,10 @@ impl MenuTool {
         match self {
             Self::UpdateGrub => vec!["update-grub".to_owned()],
             Self::GrubMkconfig { menu } => {
-                vec!["grub2-mkconfig".to_owned(), "-o".to_owned(), format!("/{menu}")]
+                // Arch, Gentoo and whoever else has it under its own name.
+                let name =
+                    if menu.starts_with("boot/grub/") { "grub-mkconfig" } else { "grub2-mkconfig" };
+                vec![name.to_owned(), "-o".to_owned(), format!("/{menu}")]
             }
             Self::KernelInstall { version } => vec![
                 "kernel-install".to_owned(),

@@ -6,11 +6,11 @@
 use std::fmt::Write as _;
 
 use super::{
-    BootValue, Change, EthtoolSetting, PARTITION, SYSCTL_FILE, UnitState,
+    Change, EthtoolSetting, PARTITION, SYSCTL_FILE, UnitState,
     quote::{pattern, quote},
     setting_line, sysctl_path,
 };
-use crate::boot;
+use crate::{boot, facts::boot::Loader};
 
 impl Change {
     /// The commands that make this change on the running machine, one a line of `sh`; all of them, in order.
@@ -30,6 +30,20 @@ impl Change {
         self.shell_below("")
     }
 
+    /// The same on a machine that is known: a kernel parameter goes where its boot loader keeps it.
+    ///
+    /// # Errors
+    /// What a person has to do, where no command does it.
+    pub fn shell_on(&self, loader: Option<&Loader>) -> Result<Vec<String>, String> {
+        match self {
+            Self::BootParameter { key, value } => {
+                let arguments = boot::Arguments::of(key, value);
+                boot::shell::commands(loader, &arguments, &|path| quote(&format!("/{path}")))
+            }
+            other => Ok(other.shell()),
+        }
+    }
+
     /// The same for a machine whose files are below `root` (`""` is the running one). Commands such as `ethtool` and
     /// `systemctl` speak to the running machine whatever `root` is.
     #[must_use]
@@ -45,7 +59,9 @@ impl Change {
                 ),
             ],
             Self::Kernel { path, value, form: _ } => vec![echo(value, &at(path))],
-            Self::BootParameter { key, value } => vec![boot_parameter(key, value, &at)],
+            Self::BootParameter { key, value } => {
+                vec![boot::shell::whichever(&boot::Arguments::of(key, value), &at)]
+            }
             Self::File { path, content } => {
                 let mut lines = Vec::new();
                 if let Some((dir, _)) = path.rsplit_once('/') {
@@ -167,7 +183,7 @@ fn echo(value: &str, file: &str) -> String {
 }
 
 /// Prints a text of lines.
-fn print(content: &str) -> String {
+pub(crate) fn print(content: &str) -> String {
     let (body, format) = match content.strip_suffix('\n') {
         Some(body) => (body, "printf '%s\\n'"),
         None => (content, "printf %s"),
@@ -190,19 +206,6 @@ fn replace_line(matching: &str, line: &str, file: &str) -> String {
         "{{ sed {} {file} 2>/dev/null || :; printf '%s\\n' {}; }} > {file}.new && cat {file}.new > {file} && rm {file}.new",
         quote(&format!("/{matching}/d")),
         quote(line),
-    )
-}
-
-/// One parameter of the kernel, for whichever loader is there.
-fn boot_parameter(key: &str, value: &BootValue, at: &dyn Fn(&str) -> String) -> String {
-    let arguments = boot::Arguments::of(key, value);
-    let grubby = boot::KernelArguments::with(boot::ArgumentTool::Grubby, &arguments).shell();
-    let lines = print(&boot::grub::lines(&arguments, true));
-    let dir = at(boot::grub::DROP_IN_DIR);
-    format!(
-        "if command -v grubby > /dev/null; then {}; else mkdir -p {dir} && {lines} >> {} && update-grub; fi",
-        grubby.join("; "),
-        at(boot::grub::DROP_IN),
     )
 }
 

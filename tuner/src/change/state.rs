@@ -28,6 +28,26 @@ impl Change {
         }
     }
 
+    /// The file that it changes, from the root, without a slash in front; none where it is no file's.
+    #[must_use]
+    pub fn file(&self) -> Option<String> {
+        match self {
+            Self::Sysctl { key, .. } => Some(sysctl_path(key)),
+            Self::Kernel { path, .. } | Self::File { path, .. } | Self::Setting { path, .. } => {
+                Some(path.clone())
+            }
+            Self::BootParameter { .. } | Self::KernelArguments(_) => {
+                Some("proc/cmdline".to_owned())
+            }
+            Self::Affinity { thread, .. } => Some(format!("proc/{thread}/status")),
+            Self::Partition { .. } => Some(format!("{PARTITION}/cpuset.cpus.partition")),
+            Self::Hugepages { node, size_kib, .. } => Some(hugepages_path(*node, *size_kib)),
+            Self::Driver { device, .. } => Some(format!("sys/bus/pci/devices/{device}/driver")),
+            Self::Ethtool { interface, .. } => Some(format!("sys/class/net/{interface}")),
+            Self::Unit { .. } | Self::BootMenu { .. } => None,
+        }
+    }
+
     /// The value that is there afterwards, in the notation of [`Change::current`].
     #[must_use]
     pub fn wanted(&self) -> String {

@@ -4,7 +4,7 @@
 
 use linux::counters::Event;
 
-use super::{Check, Context, Outcome};
+use super::{Check, Context, Outcome, wording::count};
 use crate::{
     Fact, Section,
     facts::process::{Counted, Process},
@@ -163,18 +163,22 @@ fn affinity(context: &Context<'_>) -> Outcome {
         }
         let total = process.threads.len();
         Ok(match (faults.is_empty(), unknown) {
-            (false, _) => {
-                Outcome::bad(format!("{} of {total} threads can meet a worker", faults.len()))
-                    .wanted(
-                        "one CPU for each thread on the workers' CPUs, none of them for the rest",
-                    )
-                    .details(faults)
-                    .advice("pin the threads that poll, one CPU each, and the rest to housekeeping")
-            }
+            (false, _) => Outcome::bad(format!(
+                "can meet a worker: {} of {}",
+                faults.len(),
+                count(total, "thread")
+            ))
+            .wanted("one CPU for each thread on the workers' CPUs, none of them for the rest")
+            .details(faults)
+            .advice("pin the threads that poll, one CPU each, and the rest to housekeeping"),
             (true, 0) => Outcome::good(format!(
-                "{total} threads, {polling} of them each alone on a worker's CPU"
+                "{}, {polling} alone on a worker's CPU",
+                count(total, "thread")
             )),
-            (true, _) => Outcome::unknown(format!("the affinity of {unknown} of {total} threads")),
+            (true, _) => Outcome::unknown(format!(
+                "the affinity of {unknown} of {} is not known",
+                count(total, "thread")
+            )),
         })
     })
 }
@@ -194,7 +198,7 @@ fn policy(context: &Context<'_>) -> Outcome {
         Ok(if real.is_empty() {
             Outcome::good("no thread has a real-time policy")
         } else {
-            Outcome::warn(format!("{} threads have a real-time policy", real.len()))
+            Outcome::warn(format!("{} with a real-time policy", count(real.len(), "thread")))
                 .wanted("SCHED_OTHER on isolated CPUs")
                 .details(real)
                 .advice("leave the policy alone, or make sure that no such thread polls")
@@ -330,8 +334,8 @@ fn counted<'a>(context: &Context<'a>) -> Result<(&'a Counted, String), Outcome> 
     let counted = super::judge::known(&process.cost, "nothing was counted")?;
     let Counted { seconds, threads, of, .. } = counted;
     let line = match threads == of {
-        true => format!("{threads} threads, counted for {seconds:.2} s"),
-        false => format!("{threads} of {of} threads, counted for {seconds:.2} s"),
+        true => format!("{}, counted for {seconds:.2} s", count(threads, "thread")),
+        false => format!("{threads} of {}, counted for {seconds:.2} s", count(of, "thread")),
     };
     Ok((counted, line))
 }

@@ -103,7 +103,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     if let Some(about) = about {
         findings = findings.into_iter().filter_map(|finding| about.part_of(finding)).collect();
     }
-    let report = report::Report::new(&findings, &intent);
+    let report = report::Report::new(&findings, &intent, facts.boot.loader());
     let has_color = session.has_color();
     match if args.json { Format::Json } else { args.format } {
         Format::Text => report::text::write(&report, has_color, session.out)?,

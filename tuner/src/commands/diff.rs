@@ -68,7 +68,7 @@ fn member(path: &Path, with_facts: bool, session: &Session<'_>) -> Result<Member
     let facts = Facts::read(&source);
     let intent = session.intent(&source, &facts)?;
     let findings = checks::run(&checks::Context::new(&facts, &intent));
-    let report = Report::new(&findings, &intent);
+    let report = Report::new(&findings, &intent, facts.boot.loader());
     let facts = if with_facts { serde_json::to_value(&facts)? } else { Value::Null };
     Ok(Member { name, report, facts })
 }

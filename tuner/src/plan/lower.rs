@@ -5,16 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{ByHand, Chosen, Draft, Scope};
 use crate::{
     Risk,
-    boot::{self, ArgumentTool, Arguments, KernelArguments, MenuTool},
+    boot::{self, ArgumentTool, Arguments, KernelArguments, MenuTool, shell::KERNEL_INSTALL},
     change::{BootValue, Change, Form, SYSCTL_FILE, sysctl_path},
     facts::boot::Loader,
 };
 
 /// The longest command line that the kernel takes (`COMMAND_LINE_SIZE` is 2048 on x86 and arm64, one for the NUL).
 const LONGEST_LINE: usize = 2047;
-
-/// What kernel-install gives to the entry of a new kernel.
-const KERNEL_INSTALL: &str = "etc/kernel/cmdline";
 
 impl Draft<'_> {
     /// Sysctls become a write and one file, kernel parameters one file or one command.
@@ -196,17 +193,19 @@ impl Draft<'_> {
     fn by_loader(&self, wanted: &Arguments) -> Result<Vec<Change>, ByHand> {
         let by_hand = |what: String, commands: Vec<String>| ByHand {
             checks: Vec::new(),
-            what: format!("{what}: {}", describe(wanted)),
+            what: format!("{what}: {wanted}"),
             commands,
         };
         let boot = &self.facts.boot;
+        let elsewhere = boot::shell::by_hand(boot.loader());
         match boot.loader() {
             Some(Loader::Grub { has_drop_ins: true, .. }) => Ok(self.grub_drop_in(wanted)),
             Some(Loader::Grub { has_drop_ins: false, menu }) => {
                 self.grub_settings(wanted, menu).ok_or_else(|| {
                     let what = "/etc/default/grub is made in a way that only a shell understands, so its \
                                 GRUB_CMDLINE_LINUX_DEFAULT is set by hand";
-                    let commands = vec![format!("grub2-mkconfig -o {}", crate::change::quote(&format!("/{menu}")))];
+                    let tool = MenuTool::GrubMkconfig { menu: menu.clone() };
+                    let commands = vec![tool.command().join(" ")];
                     by_hand(what.to_owned(), commands)
                 })
             }
@@ -214,29 +213,15 @@ impl Draft<'_> {
             Some(Loader::SystemdBoot { .. }) => Ok(self.kernel_install(wanted)),
             Some(Loader::Ostree) => {
                 let arguments = KernelArguments::with(ArgumentTool::RpmOstree, wanted);
-                let what = "this system's next deployment gets its kernel arguments by hand";
-                Err(by_hand(what.to_owned(), arguments.shell()))
+                Err(by_hand(elsewhere, arguments.shell()))
             }
             Some(Loader::Bootc) => {
                 let arguments = KernelArguments::with(ArgumentTool::Bootc, wanted);
-                let what = "this image-based system gets its kernel arguments by hand";
-                Err(by_hand(what.to_owned(), arguments.shell()))
+                Err(by_hand(elsewhere, arguments.shell()))
             }
-            Some(Loader::Uki { .. }) => {
-                let what = "the command line is inside a signed kernel image, which has to be built anew";
-                Err(by_hand(what.to_owned(), Vec::new()))
-            }
-            Some(Loader::Zipl) => {
-                let what = "the parameters of /etc/zipl.conf or of the boot entries are set by hand";
-                Err(by_hand(what.to_owned(), vec!["zipl".to_owned()]))
-            }
-            Some(Loader::RaspberryPi { file }) => {
-                Err(by_hand(format!("the one line of /{file} is edited by hand"), Vec::new()))
-            }
-            None => {
-                let what = "nothing on this machine starts its kernel (a hypervisor or a network does), so its \
-                            command line is set there";
-                Err(by_hand(what.to_owned(), Vec::new()))
+            Some(Loader::Zipl) => Err(by_hand(elsewhere, vec!["zipl".to_owned()])),
+            Some(Loader::Uki { .. } | Loader::RaspberryPi { .. }) | None => {
+                Err(by_hand(elsewhere, Vec::new()))
             }
         }
     }
@@ -332,19 +317,5 @@ impl Draft<'_> {
             version.map(|version| Change::BootMenu { tool: MenuTool::KernelInstall { version } }),
         );
         changes
-    }
-}
-
-/// The arguments in words: what is set, and what is taken out.
-fn describe(wanted: &Arguments) -> String {
-    let gone: Vec<&str> = wanted
-        .iter()
-        .filter(|argument| argument.value == BootValue::Absent)
-        .map(|argument| argument.key.as_str())
-        .collect();
-    match (wanted.words().join(" "), gone.is_empty()) {
-        (words, true) => words,
-        (words, false) if words.is_empty() => format!("without {}", gone.join(", ")),
-        (words, false) => format!("{words}, without {}", gone.join(", ")),
     }
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Finding, Section, Verdict};
+use crate::{Section, Verdict};
 
 use super::{Entry, Recommendation, Report};
 
@@ -17,7 +17,7 @@ pub enum Group {
     Host,
     /// The program that polls: its configuration, its unit.
     Application,
-    /// Somebody with the firmware's menus, or a screwdriver.
+    /// Somebody with the firmware's menus, the hypervisor's settings, or a screwdriver.
     Hardware,
 }
 
@@ -28,17 +28,17 @@ impl Group {
         match self {
             Self::Host => "High-priority actions",
             Self::Application => "The application",
-            Self::Hardware => "Hardware and firmware",
+            Self::Hardware => "By hand: hardware, firmware, and what no command does",
         }
     }
 
-    fn of(finding: &Finding) -> Self {
-        let is_the_programs = finding.section == Section::Process
+    fn of(entry: &Entry) -> Self {
+        let is_the_programs = entry.section == Section::Process
             || matches!(
-                finding.id,
+                entry.id.as_str(),
                 "ISO-15" | "ISO-16" | "ISO-17" | "ISO-22" | "MEM-16" | "MEM-17"
             );
-        match (is_the_programs, finding.fix.is_empty()) {
+        match (is_the_programs, entry.commands.is_empty()) {
             (true, _) => Self::Application,
             (false, false) => Self::Host,
             (false, true) => Self::Hardware,
@@ -62,34 +62,28 @@ const FIRST: &[&str] = &[
 ];
 
 /// What to do about findings, the most effective first, group by group.
-pub(super) fn all(findings: &[&Finding]) -> Vec<Recommendation> {
-    let rank = |finding: &Finding| {
-        let place = FIRST.iter().position(|id| *id == finding.id).unwrap_or(FIRST.len());
-        (Group::of(finding), finding.verdict != Verdict::Bad, place, finding.section)
+pub(super) fn all(entries: &[Entry]) -> Vec<Recommendation> {
+    let rank = |entry: &Entry| {
+        let place = FIRST.iter().position(|id| *id == entry.id).unwrap_or(FIRST.len());
+        (Group::of(entry), entry.verdict != Verdict::Bad, place, entry.section)
     };
-    let mut open: Vec<&&Finding> = findings.iter().filter(|finding| is_open(finding)).collect();
-    open.sort_by_key(|finding| rank(finding));
+    let mut open: Vec<&Entry> = entries.iter().filter(|entry| is_recommended(entry)).collect();
+    open.sort_by_key(|entry| rank(entry));
     open.into_iter()
-        .map(|finding| Recommendation {
-            group: Group::of(finding),
-            id: finding.id.to_owned(),
-            text: text(finding),
+        .map(|entry| Recommendation {
+            group: Group::of(entry),
+            id: entry.id.clone(),
+            text: match (&entry.advice, entry.commands.is_empty()) {
+                (Some(advice), true) => advice.clone(),
+                _ => entry.commands.join("; "),
+            },
         })
         .collect()
 }
 
 /// Contested knobs are shown with their finding; nobody is told to turn them.
-fn is_open(finding: &Finding) -> bool {
-    matches!(finding.verdict, Verdict::Warn | Verdict::Bad)
-        && !finding.is_contested
-        && (!finding.fix.is_empty() || finding.advice.is_some())
-}
-
-fn text(finding: &Finding) -> String {
-    match &finding.advice {
-        Some(advice) => advice.clone(),
-        None => super::commands(&finding.fix).join("; "),
-    }
+fn is_recommended(entry: &Entry) -> bool {
+    entry.is_open() && !entry.is_contested && (!entry.commands.is_empty() || entry.advice.is_some())
 }
 
 /// One line of what to do: findings that the same commands mend share it.
@@ -116,8 +110,10 @@ pub(super) fn actions(report: &Report) -> Vec<Action<'_>> {
         let entry = report.findings.iter().find(|entry| entry.id == first.id);
         let is_long = first.text.chars().count() > SHORT || first.text.contains('\n');
         let (text, is_command) = match entry {
-            Some(entry) if entry.advice.is_some() => (first.text.clone(), false),
-            Some(entry) if is_long => (summary(entry), false),
+            Some(entry) if entry.advice.is_some() && entry.commands.is_empty() => {
+                (first.text.clone(), false)
+            }
+            Some(entry) if entry.advice.is_some() || is_long => (summary(entry), false),
             _ => (first.text.clone(), true),
         };
         Action { group: first.group, ids, text, is_command }

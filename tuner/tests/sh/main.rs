@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test panics where it can not go on")]
 
+mod loaders;
 mod machine;
 mod plan;
 mod shell;

@@ -9,7 +9,7 @@ use crate::{
     checks::{
         Context, Outcome,
         judge::known,
-        wording::{cpus, lines},
+        wording::{self, cpus, lines},
     },
 };
 
@@ -62,9 +62,13 @@ pub(super) fn lists(context: &Context<'_>) -> Result<Outcome, Outcome> {
         return Ok(Outcome::not_applicable("the boot line has no lists of CPUs"));
     }
     let outcome = if wrong.is_empty() {
-        Outcome::good(format!("{count} lists can be read"))
+        Outcome::good(format!("{}, all readable", wording::count(count, "list")))
     } else {
-        let outcome = Outcome::bad(format!("{} of {count} lists can not be read", wrong.len()));
+        let outcome = Outcome::bad(format!(
+            "not readable: {} of {}",
+            wrong.len(),
+            wording::count(count, "list")
+        ));
         outcome.advice("write these parameters anew: the kernel ignores them as they are")
     };
     Ok(outcome.wanted("lists of CPUs that exist").details(lines(wrong)))
@@ -155,7 +159,8 @@ pub(super) fn managed_irq(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let functions = known(&context.facts.pci.functions, "this machine has no PCI")?;
     // Mass storage (01), non-volatile memory (08).
     let disks = functions.iter().filter(|function| function.class >> 8 == 0x0108).count();
-    let seen = format!("managed_irq for {}; {disks} NVMe controllers", cpus(&managed));
+    let seen =
+        format!("managed_irq for {}; {}", cpus(&managed), wording::count(disks, "NVMe controller"));
     let prefix = if domain.is_empty() { "managed_irq," } else { "managed_irq,domain," };
     let outcome = if disks == 0 { Outcome::info(seen) } else { Outcome::warn(seen) };
     Ok(outcome.wanted(wanted).fix(boot_list("isolcpus", prefix, &workers.union(&domain))))

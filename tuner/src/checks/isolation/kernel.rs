@@ -9,7 +9,7 @@ use crate::{
     checks::{
         Context, Outcome,
         judge::known,
-        wording::{cpus, lines},
+        wording::{count, cpus, lines},
     },
     facts::{isolation::WORKQUEUES, tasks},
 };
@@ -69,11 +69,13 @@ pub(super) fn rcu_threads(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let outcome = match (there.len(), mixed.len()) {
         (0, 0) => {
             let outcome =
-                Outcome::good(format!("{} threads, none on workers' CPUs", threads.len()));
+                Outcome::good(format!("{}, none on workers' CPUs", count(threads.len(), "thread")));
             unless_cut(context, outcome)
         }
-        (0, count) => Outcome::warn(format!("{count} threads may run on workers' CPUs")),
-        (count, _) => Outcome::bad(format!("{count} threads run on workers' CPUs")),
+        (0, mixed) => {
+            Outcome::warn(format!("allowed on workers' CPUs: {}", count(mixed, "thread")))
+        }
+        (there, _) => Outcome::bad(format!("on workers' CPUs: {}", count(there, "thread"))),
     };
     let moved: Vec<&Task> = there.into_iter().chain(mixed).collect();
     let details = lines(moved.iter().map(|task| named(task)));
@@ -103,11 +105,16 @@ pub(super) fn threads(context: &Context<'_>) -> Result<Outcome, Outcome> {
         }
     }
     let outcome = match (seen_there.len(), allowed_there.len()) {
-        (0, 0) if unread > 0 => Outcome::unknown(format!("{unread} threads could not be read")),
+        (0, 0) if unread > 0 => {
+            Outcome::unknown(format!("not readable: {}", count(unread, "thread")))
+        }
         (0, 0) => unless_cut(context, Outcome::good("none may run on workers' CPUs")),
-        (0, count) => Outcome::warn(format!("{count} may run on workers' CPUs")),
-        (count, others) => Outcome::bad(format!(
-            "{count} were last seen on workers' CPUs, {others} more may run there"
+        (0, allowed) => {
+            Outcome::warn(format!("allowed on workers' CPUs: {}", count(allowed, "thread")))
+        }
+        (seen, others) => Outcome::bad(format!(
+            "last seen on workers' CPUs: {}; allowed there: {others} more",
+            count(seen, "thread")
         )),
     };
     let on = |task: &&Task| format!("{} on cpu {}", named(task), task.stat.last_cpu);
@@ -152,7 +159,7 @@ pub(super) fn workqueues(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let outcome = if wrong.iter().any(|(path, _)| **path == common) {
         Outcome::bad(format!("the common mask has {}", cpus(&masks[&common])))
     } else if !wrong.is_empty() {
-        Outcome::warn(format!("{} masks have workers' CPUs", wrong.len()))
+        Outcome::warn(format!("workers' CPUs are in {}", count(wrong.len(), "mask")))
     } else if let Some(why) = facts.workqueues_unread.first() {
         Outcome::unknown(why)
     } else if masks.contains_key(&common) {

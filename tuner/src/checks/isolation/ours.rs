@@ -13,7 +13,7 @@ use crate::{
     checks::{
         Context, Outcome,
         judge::known,
-        wording::{cpus, lines},
+        wording::{count, cpus, lines},
     },
     facts::tasks::{self, DAEMON},
 };
@@ -52,9 +52,9 @@ pub(super) fn pinning(context: &Context<'_>) -> Result<Outcome, Outcome> {
     }
     let outcome = if wrong.is_empty() {
         let pinned = taken.into_keys().collect();
-        Outcome::good(format!("{} workers on {}", workers.len(), cpus(&pinned)))
+        Outcome::good(format!("{} on {}", count(workers.len(), "worker"), cpus(&pinned)))
     } else {
-        Outcome::bad(format!("{} of {} workers are not", wrong.len(), workers.len()))
+        Outcome::bad(format!("not so: {} of {}", wrong.len(), count(workers.len(), "worker")))
             .advice("restart barewired: it pins its workers and checks it")
     };
     Ok(outcome.wanted("one CPU each").details(lines(wrong)))
@@ -74,9 +74,9 @@ pub(super) fn helpers(context: &Context<'_>) -> Result<Outcome, Outcome> {
         }
     }
     let outcome = if wrong.is_empty() {
-        Outcome::good(format!("{} threads, none on workers' CPUs", others.len()))
+        Outcome::good(format!("{}, none on workers' CPUs", count(others.len(), "thread")))
     } else {
-        Outcome::bad(format!("{} of {} threads may run there", wrong.len(), others.len()))
+        Outcome::bad(format!("allowed there: {} of {}", wrong.len(), count(others.len(), "thread")))
     };
     let details = lines(wrong.iter().map(|(task, on)| format!("{} may run on {on}", named(task))));
     let fixes = wrong.iter().filter(|_| !kept.is_empty()).map(|(task, _)| affinity(task, &kept));
@@ -88,16 +88,15 @@ pub(super) fn policy(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let real: Vec<&&Task> = workers.iter().filter(|task| task.stat.policy.is_real_time()).collect();
     let wanted = "SCHED_OTHER";
     if real.is_empty() {
-        return Ok(
-            Outcome::good(format!("{} workers, none real time", workers.len())).wanted(wanted)
-        );
+        return Ok(Outcome::good(format!("{}, none real time", count(workers.len(), "worker")))
+            .wanted(wanted));
     }
     let facts = &context.facts.isolation;
     let is_watched = facts.is_realtime.value() == Some(&true) && has_stalld(context);
     let is_gentle = |task: &&&Task| task.stat.policy == Policy::Fifo && task.stat.rt_priority <= 1;
     // Without a known limit the worst is taken.
     let is_limited = facts.rt_runtime_us.value().is_some_and(|runtime| *runtime >= 0);
-    let seen = format!("{} of {} workers are real time", real.len(), workers.len());
+    let seen = format!("real time: {} of {}", real.len(), count(workers.len(), "worker"));
     let outcome = if is_watched && is_limited && real.iter().all(is_gentle) {
         Outcome::warn(seen)
     } else {

@@ -10,7 +10,7 @@ use crate::{
     checks::{
         Context, Outcome,
         judge::known,
-        wording::{cpus, lines},
+        wording::{count, cpus, lines},
     },
     facts::tasks,
 };
@@ -69,9 +69,15 @@ pub(super) fn strangers(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let resident = seen.iter().filter(|task| is_pinned(task) || task.stat.state == 'R').count();
     let outcome = match (resident, seen.len()) {
         (0, 0) => unless_cut(context, Outcome::good("none")),
-        (0, count) => Outcome::warn(format!("{count} threads were last seen there")),
-        (count, all) => {
-            Outcome::bad(format!("{count} threads live there, {all} were last seen there"))
+        (0, seen_there) => {
+            Outcome::warn(format!("last seen there: {}", count(seen_there, "thread")))
+        }
+        (living, all) => {
+            let living = count(living, "thread");
+            Outcome::bad(format!(
+                "last seen there: {}, of them running or pinned there: {living}",
+                count(all, "thread")
+            ))
         }
     };
     let details = lines(seen.iter().map(|task| {

@@ -7,6 +7,7 @@ use super::{
         Check, Context, Outcome,
         judge::settled,
         several::{One, worst},
+        wording::count,
     },
     NONE, nics,
 };
@@ -246,8 +247,8 @@ fn judge_rss(nic: &Nic, table: &[u32]) -> One {
         .is_some_and(|feature| feature.is_on || !feature.is_fixed);
     let steering = if is_steerable { ", filters possible" } else { "" };
     let line = match queues {
-        0 => format!("{name}: {} queues in the table{steering}", used.len()),
-        all => format!("{name}: {} of {all} queues in the table{steering}", used.len()),
+        0 => format!("{name}: {} in the table{steering}", count(used.len(), "queue")),
+        all => format!("{name}: {} of {} in the table{steering}", used.len(), count(all, "queue")),
     };
     let used = u32::try_from(used.len()).unwrap_or(u32::MAX);
     let verdict = match (used, queues) {

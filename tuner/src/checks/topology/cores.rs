@@ -7,7 +7,7 @@ use crate::{
     checks::{
         Context, Outcome,
         judge::known,
-        wording::{cpus, lines},
+        wording::{count, cpus, lines},
     },
 };
 
@@ -125,8 +125,10 @@ pub(super) fn siblings(context: &Context<'_>) -> Result<Outcome, Outcome> {
     }
     let outcome = match (bad.len(), warn.len()) {
         (0, 0) => Outcome::good(format!("the siblings of {} are isolated", cpus(&workers))),
-        (0, count) => Outcome::warn(format!("{count} siblings of workers are open to anything")),
-        (count, _) => Outcome::bad(format!("{count} siblings of workers are in use")),
+        (0, open) => {
+            Outcome::warn(format!("open to anything: {} of workers", count(open, "sibling")))
+        }
+        (used, _) => Outcome::bad(format!("in use: {} of workers", count(used, "sibling"))),
     };
     let offline = to_stop.iter().map(|cpu| Change::Kernel {
         path: format!("sys/devices/system/cpu/cpu{cpu}/online"),

@@ -8,7 +8,7 @@ use crate::{
     checks::{
         Context, Outcome,
         judge::known,
-        wording::{cpus, lines},
+        wording::{count, cpus, lines},
     },
 };
 
@@ -17,8 +17,7 @@ pub(super) fn consistent(context: &Context<'_>) -> Result<Outcome, Outcome> {
     let machine = known(&context.facts.machine, "this machine has no CPUs")?;
     let wrong = contradictions(machine);
     if !wrong.is_empty() {
-        let count = wrong.len();
-        return Ok(Outcome::bad(format!("{count} contradictions"))
+        return Ok(Outcome::bad(count(wrong.len(), "contradiction"))
             .wanted(wanted)
             .details(lines(wrong))
             .advice("list workers by hand until the firmware's tables are right"));
@@ -30,10 +29,11 @@ pub(super) fn consistent(context: &Context<'_>) -> Result<Outcome, Outcome> {
     }
     let (cpus, nodes) = (machine.cpus_where(|cpu| cpu.online).len(), machine.nodes.len());
     if !context.facts.topology.has_nodes {
-        let seen = format!("{cpus} CPUs; the kernel knows no NUMA nodes, and one is assumed");
+        let seen =
+            format!("{}; the kernel knows no NUMA nodes, and one is assumed", count(cpus, "CPU"));
         return Ok(Outcome::warn(seen).wanted(wanted));
     }
-    Ok(Outcome::good(format!("{cpus} CPUs on {nodes} nodes")).wanted(wanted))
+    Ok(Outcome::good(format!("{} on {}", count(cpus, "CPU"), count(nodes, "node"))).wanted(wanted))
 }
 
 /// What of the machine's map can not be true.
