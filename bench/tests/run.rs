@@ -11,6 +11,7 @@ use std::{
 };
 
 use bench::run::{
+    arm::Group,
     result::{End, RunResult, SCHEMA},
     trial::{Invalid, Trial},
 };
@@ -298,6 +299,83 @@ fn a_run_adds_up_and_leaves_its_files_and_nothing_else() {
     let answer: serde_json::Value = serde_json::from_slice(&compared.stdout).unwrap();
     assert_eq!(answer["environment"], serde_json::json!([]));
     assert!(!answer["rows"].as_array().unwrap().is_empty());
+}
+
+/// One wire for both, and every generator that it can have.
+const GENERATOR: &str = r#"
+name = "generator"
+blocks = 1
+warm_up_ms = 20
+measure_ms = 100
+qualify_ms = 100
+
+[[group]]
+kind = "reflect"
+arms = ["kernel-echo-spin"]
+reference = "kernel-echo-spin"
+loads = [2000]
+flows = 5
+generator = "GENERATOR"
+FRAMES
+
+[[group]]
+kind = "forward"
+arms = ["kernel-route", "kernel-bridge"]
+reference = "kernel-bridge"
+loads = [2000]
+generator = "GENERATOR"
+mix = "imix"
+"#;
+
+/// Three frames, 1 and 3 ms apart.
+fn capture(file: &Path) {
+    use pcap_file::pcap::{PcapPacket, PcapWriter};
+    let mut writer = PcapWriter::new(fs::File::create(file).unwrap()).unwrap();
+    for (ms, length) in [(0, 60), (1, 1514), (4, 200)] {
+        let packet = PcapPacket::new(Duration::from_millis(ms), length, &[0; 60]);
+        writer.write_packet(&packet).unwrap();
+    }
+}
+
+#[test]
+fn every_generator_sends_mixes_and_captures_and_gets_them_back() {
+    let test = "every_generator_sends_mixes_and_captures_and_gets_them_back";
+    if !can_run(test) {
+        return;
+    }
+    for (generator, pmd) in [
+        ("packet-socket", None),
+        ("xdp-socket", None),
+        ("dpdk-af-packet", Some("net_af_packet")),
+        ("dpdk-af-xdp", Some("net_af_xdp")),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("three.pcap");
+        capture(&file);
+        let replay = format!("replay = \"{}\"", file.display());
+        let plan = GENERATOR.replace("GENERATOR", generator).replace("FRAMES", &replay);
+        let mark = format!("{test}-{generator}-{}", std::process::id());
+        let child = start_with(dir.path(), &mark, &plan);
+        let process = child.id();
+
+        let output = child.wait_with_output().unwrap();
+
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(matches!(output.status.code(), Some(0 | 3)), "{generator}: {said}");
+        wait_until_nothing_is_left(&mark, process);
+        let text = fs::read_to_string(dir.path().join("out/result.json")).unwrap();
+        let result: RunResult = serde_json::from_str(&text).unwrap();
+        assert_eq!(result.left_out, [], "{generator}");
+        for trial in &result.trials {
+            check(trial);
+            assert!(trial.counts.returned > 0, "{generator}: {trial:?}");
+            // 64, 1518 and 204 bytes; and IMIX.
+            let mean = if trial.group == Group::Reflect { 595 } else { 354 };
+            assert_eq!(trial.cell.size, mean, "{generator}");
+        }
+        let found = result.environment.get("wire.reflect.out.pmd").map(String::as_str);
+        assert_eq!(found, pmd, "{generator}");
+    }
 }
 
 #[test]

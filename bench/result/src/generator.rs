@@ -30,6 +30,40 @@ pub enum Pattern {
     },
 }
 
+/// What the generator sends and receives with, where the wire is an interface of the kernel's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Via {
+    /// A packet socket (AF_PACKET).
+    #[default]
+    PacketSocket,
+    /// An AF_XDP socket, in copy mode.
+    XdpSocket,
+    /// DPDK's net_af_packet.
+    DpdkAfPacket,
+    /// DPDK's net_af_xdp.
+    DpdkAfXdp,
+}
+
+impl Via {
+    /// Is it DPDK's?
+    #[must_use]
+    pub fn is_dpdk(self) -> bool {
+        matches!(self, Self::DpdkAfPacket | Self::DpdkAfXdp)
+    }
+
+    /// In a few words.
+    #[must_use]
+    pub fn what(self) -> &'static str {
+        match self {
+            Self::PacketSocket => "by a packet socket",
+            Self::XdpSocket => "by an AF_XDP socket",
+            Self::DpdkAfPacket => "by DPDK's net_af_packet",
+            Self::DpdkAfXdp => "by DPDK's net_af_xdp",
+        }
+    }
+}
+
 /// Why a pattern is none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {

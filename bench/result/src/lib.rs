@@ -26,6 +26,7 @@ pub mod arm;
 pub mod attribution;
 pub mod generator;
 pub mod host;
+pub mod mix;
 pub mod plan;
 pub mod run;
 pub mod throughput;

@@ -1,6 +1,10 @@
 //! What is measured: a file of TOML, or one of those that are built in.
 
-use std::{net::Ipv4Addr, path::Path, time::Duration};
+use std::{
+    net::Ipv4Addr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use config::MacAddress;
 use schemars::JsonSchema;
@@ -8,7 +12,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     arm::{Arm, Group},
-    generator::{Limits, Pattern},
+    generator::{Limits, Pattern, Via},
+    mix::Mix,
     throughput::ThroughputPlan,
 };
 
@@ -86,8 +91,17 @@ pub struct GroupPlan {
     /// Frames a second.
     pub loads: Vec<f64>,
     /// Bytes of a frame, with its check sequence: 64 to 1518.
-    #[serde(default = "sizes")]
+    #[serde(default)]
     pub sizes: Vec<usize>,
+    /// Instead of `sizes`: frames of several sizes take turns, `"imix"` or a list. Results are under the mean size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
+    /// A capture (pcap), whose sizes and distances are taken: it becomes `mix` and `spacing`, stretched to each load.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay: Option<PathBuf>,
+    /// What the generator uses, in groups reflect and forward.
+    #[serde(default)]
+    pub generator: Via,
     /// How frames are spaced.
     #[serde(default = "constant")]
     pub spacing: Pattern,
@@ -130,9 +144,20 @@ fn resolution() -> f64 {
 fn qualify_ms() -> u64 {
     1000
 }
-fn sizes() -> Vec<usize> {
-    vec![64]
+/// What sizes are told and made of: those of the mix on average, or what was asked for, or the least.
+pub(crate) fn settle(sizes: &mut Vec<usize>, mix: Option<&Mix>) -> Option<String> {
+    let told = match mix {
+        Some(mix) => vec![mix.mean()],
+        None => vec![64],
+    };
+    if sizes.is_empty() {
+        *sizes = told;
+    } else if mix.is_some() && *sizes != told {
+        return Some("sizes and a mix; either of them".to_owned());
+    }
+    mix.and_then(Mix::wrong)
 }
+
 fn constant() -> Pattern {
     Pattern::Constant
 }
@@ -206,10 +231,24 @@ impl Plan {
     /// [`PlanError`], with everything that is wrong at once.
     pub fn parse(text: &str, file: &str) -> Result<Self, PlanError> {
         let file = || file.to_owned();
-        let plan: Self = toml::from_str(text)
+        let mut plan: Self = toml::from_str(text)
             .map_err(|error| PlanError::Parse { file: file(), why: error.to_string() })?;
-        let wrong = plan.wrong();
+        let mut wrong = plan.settle();
+        wrong.extend(plan.wrong());
         if wrong.is_empty() { Ok(plan) } else { Err(PlanError::Wrong { file: file(), wrong }) }
+    }
+
+    fn settle(&mut self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for group in &mut self.groups {
+            let why = settle(&mut group.sizes, group.mix.as_ref());
+            wrong.extend(why.map(|why| format!("group {}: {why}", group.kind)));
+        }
+        for search in &mut self.throughput {
+            let why = settle(&mut search.sizes, search.mix.as_ref());
+            wrong.extend(why.map(|why| format!("throughput ({}): {why}", search.kind)));
+        }
+        wrong
     }
 
     fn wrong(&self) -> Vec<String> {
@@ -270,7 +309,13 @@ impl Plan {
             if let Err(error) = group.spacing.check() {
                 check(false, format!("{at}: {error}"));
             }
-            check(!group.sizes.is_empty(), format!("{at}: no size"));
+            let takes_any = matches!(group.kind, Group::Reflect | Group::Forward);
+            check(
+                takes_any || group.generator == Via::PacketSocket,
+                format!("{at}: its wire is not one that the generator could be chosen for"),
+            );
+            let is_plain = group.mix.is_none() && group.spacing == Pattern::Constant;
+            check(group.replay.is_none() || is_plain, format!("{at}: replay, and mix or spacing"));
             for size in &group.sizes {
                 let is_possible = (64..=1518).contains(size);
                 check(is_possible, format!("{at}: frames of {size} bytes: 64 to 1518"));
@@ -437,6 +482,10 @@ mod tests {
             ("[1000]", "[nan]", "a load of NaN"),
             ("[1000]", "[1000]\nsizes = [63]", "63 bytes"),
             ("[1000]", "[1000]\nflows = 0", "0 flows"),
+            ("[1000]", "[1000]\nsizes = [64]\nmix = \"imix\"", "either of them"),
+            ("[1000]", "[1000]\nmix = [64, 9000]", "9000 bytes"),
+            ("[1000]", "[1000]\nmix = \"imix\"\nreplay = \"a.pcap\"", "replay, and mix"),
+            ("[1000]", "[1000]\ngenerator = \"xdp-socket\"", "could be chosen"),
             ("[1000]", "[1000]\nspacing = { pattern = \"bursts\", size = 0 }", "no frames"),
             ("[\"wire\"]", "[\"wire\", \"wire\"]", "twice"),
             ("[\"wire\"]", "[\"wire\", \"kernel-route\"]", "other work"),

@@ -8,6 +8,7 @@ use statistics::Estimate;
 
 use crate::{
     arm::{Arm, Group},
+    mix::Mix,
     plan::Member,
     run::Word,
 };
@@ -27,8 +28,11 @@ pub struct ThroughputPlan {
     #[serde(default)]
     pub twin: Option<Arm>,
     /// Bytes of a frame, with its check sequence.
-    #[serde(default = "sizes")]
+    #[serde(default)]
     pub sizes: Vec<usize>,
+    /// Instead of `sizes`: frames of several sizes take turns, `"imix"` or a list. Results are under the mean size.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mix: Option<Mix>,
     /// The largest load, in frames a second.
     pub most: f64,
     /// The smallest.
@@ -78,9 +82,6 @@ pub struct Rfc2544Plan {
     pub burst_repeats: usize,
 }
 
-fn sizes() -> Vec<usize> {
-    vec![64]
-}
 fn least() -> f64 {
     1000.0
 }
@@ -194,7 +195,6 @@ impl ThroughputPlan {
         for arm in &self.arms {
             check(arm.fits(self.kind), format!("{arm} does other work"));
         }
-        check(!self.sizes.is_empty(), "no size".to_owned());
         for size in &self.sizes {
             let is_possible = (64..=1518).contains(size);
             check(is_possible, format!("frames of {size} bytes: 64 to 1518"));

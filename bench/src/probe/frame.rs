@@ -1,6 +1,6 @@
 //! Probes as Ethernet frames: UDP over IPv4, with many flows.
 
-use std::net::Ipv4Addr;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use config::MacAddress;
 use etherparse::PacketBuilder;
@@ -11,6 +11,9 @@ use super::payload::{PayloadError, Probe};
 const HEADERS: usize = 14 + 20 + 8;
 /// The frame check sequence, which sizes count and buffers do not have.
 const FCS: usize = 4;
+
+/// Frames that are kept ready, at most.
+const ROOM: usize = 1 << 16;
 
 /// Where frames come from and go to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +34,13 @@ pub struct Route {
     pub flows: u16,
 }
 
-/// Frames that are ready but for their payload, one for each flow.
+/// Frames that are ready but for their payload, one for each flow and size.
 #[derive(Debug, Clone)]
 pub struct Template {
-    frames: Vec<Vec<u8>>,
+    /// For each size that there is, one for each flow.
+    frames: Vec<Vec<Vec<u8>>>,
+    /// Which of those sizes each frame has, in turns.
+    turns: Vec<usize>,
 }
 
 /// Why there are no frames.
@@ -56,6 +62,17 @@ pub enum FrameError {
         /// From where.
         first_port: u16,
     },
+    /// More frames to keep ready than there is room for.
+    #[error("{sizes} sizes of {flows} flows: 65536 frames can be kept ready")]
+    Room {
+        /// How many.
+        sizes: usize,
+        /// How many.
+        flows: u16,
+    },
+    /// No sizes to take turns.
+    #[error("a mix of no frames")]
+    Empty,
     /// It could not be put together.
     #[error("a frame could not be built: {why}")]
     Build {
@@ -70,38 +87,64 @@ impl Template {
     /// # Errors
     /// [`FrameError`]
     pub fn new(route: &Route, size: usize) -> Result<Self, FrameError> {
-        if !(64..=9018).contains(&size) {
-            return Err(FrameError::Size { size });
-        }
-        let Route { flows, first_port, .. } = *route;
-        let last = first_port.checked_add(flows.saturating_sub(1));
-        if !(1..=16384).contains(&flows) || last.is_none() {
-            return Err(FrameError::Flows { flows, first_port });
-        }
-        let payload = vec![0; size - FCS - HEADERS];
-        let frames = (0..flows).map(|flow| {
-            let mut frame = Vec::with_capacity(size);
-            PacketBuilder::ethernet2(route.from.0, route.to.0)
-                .ipv4(route.source.octets(), route.destination.octets(), 64)
-                .udp(first_port + flow, route.port)
-                .write(&mut frame, &payload)
-                .map_err(|error| FrameError::Build { why: error.to_string() })?;
-            // No UDP checksum (RFC 768 allows it over IPv4): the payload has a check of its own, and summing it for each
-            // frame would cost more than sending it.
-            frame[HEADERS - 2..HEADERS].fill(0);
-            Ok(frame)
-        });
-        Ok(Self { frames: frames.collect::<Result<_, FrameError>>()? })
+        Self::mixed(route, &[size])
     }
 
-    /// The next frame, with this probe in it. Flows take turns.
+    /// Frames of these sizes, which take turns.
+    ///
+    /// # Errors
+    /// [`FrameError`]
+    pub fn mixed(route: &Route, sizes: &[usize]) -> Result<Self, FrameError> {
+        let kinds: BTreeSet<usize> = sizes.iter().copied().collect();
+        let kinds: Vec<usize> = kinds.into_iter().collect();
+        if kinds.is_empty() {
+            return Err(FrameError::Empty);
+        }
+        if kinds.len() * usize::from(route.flows) > ROOM {
+            return Err(FrameError::Room { sizes: kinds.len(), flows: route.flows });
+        }
+        let frames = kinds.iter().map(|size| frames(route, *size));
+        let frames = frames.collect::<Result<_, FrameError>>()?;
+        let place = |size: &usize| kinds.binary_search(size).ok();
+        Ok(Self { frames, turns: sizes.iter().filter_map(place).collect() })
+    }
+
+    /// The next frame, with this probe in it. Flows take turns, and so do sizes.
     #[must_use]
     pub fn fill(&mut self, probe: &Probe) -> &[u8] {
-        let flow = probe.sequence as usize % self.frames.len();
-        let frame = &mut self.frames[flow];
+        let number = probe.sequence as usize;
+        let flows = &mut self.frames[self.turns[number % self.turns.len()]];
+        let flow = number % flows.len();
+        let frame = &mut flows[flow];
         probe.write(&mut frame[HEADERS..]);
         frame
     }
+}
+
+/// One of this size for each flow.
+fn frames(route: &Route, size: usize) -> Result<Vec<Vec<u8>>, FrameError> {
+    if !(64..=9018).contains(&size) {
+        return Err(FrameError::Size { size });
+    }
+    let Route { flows, first_port, .. } = *route;
+    let last = first_port.checked_add(flows.saturating_sub(1));
+    if !(1..=16384).contains(&flows) || last.is_none() {
+        return Err(FrameError::Flows { flows, first_port });
+    }
+    let payload = vec![0; size - FCS - HEADERS];
+    let frames = (0..flows).map(|flow| {
+        let mut frame = Vec::with_capacity(size);
+        PacketBuilder::ethernet2(route.from.0, route.to.0)
+            .ipv4(route.source.octets(), route.destination.octets(), 64)
+            .udp(first_port + flow, route.port)
+            .write(&mut frame, &payload)
+            .map_err(|error| FrameError::Build { why: error.to_string() })?;
+        // No UDP checksum (RFC 768 allows it over IPv4): the payload has a check of its own, and summing it for each
+        // frame would cost more than sending it.
+        frame[HEADERS - 2..HEADERS].fill(0);
+        Ok(frame)
+    });
+    frames.collect()
 }
 
 /// The probe in a frame that came back, whatever its addresses are now.
@@ -157,6 +200,23 @@ mod tests {
             assert_eq!((udp.source_port(), udp.destination_port()), (49153, 7));
             assert_eq!(super::probe(&frame), Ok(probe));
         }
+    }
+
+    #[test]
+    fn sizes_and_flows_take_turns() {
+        let mut template = Template::mixed(&route(2), &[64, 1518, 64]).unwrap();
+        let of = |sequence| Probe { run: 1, sequence, intended: 0, late: 0 };
+        let mut seen = Vec::new();
+        for sequence in 0..6 {
+            let frame = template.fill(&of(sequence));
+            seen.push((frame.len() + FCS, frame[35]));
+            assert_eq!(super::probe(frame), Ok(of(sequence)));
+        }
+        let expected = [(64, 0), (1518, 1), (64, 0), (64, 1), (1518, 0), (64, 1)];
+        assert_eq!(seen, expected);
+        assert!(matches!(Template::mixed(&route(1), &[]), Err(FrameError::Empty)));
+        let many: Vec<usize> = (64..74).collect();
+        assert!(matches!(Template::mixed(&route(16384), &many), Err(FrameError::Room { .. })));
     }
 
     #[test]

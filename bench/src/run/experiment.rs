@@ -161,7 +161,7 @@ impl Experiment<'_> {
         member: Member,
         clock: &mut Counter,
     ) -> Result<(), Stop> {
-        let wanted = Wanted { group: group.kind, member, block, workers: 1 };
+        let wanted = Wanted { group: group.kind, member, block, workers: 1, via: group.generator };
         let mut running = match Running::start(self.lab, self.generator, wanted) {
             Ok(running) => running,
             Err(error) => {

@@ -20,6 +20,7 @@ pub mod kernel;
 pub mod link;
 pub mod own;
 pub mod rates;
+pub mod replay;
 pub mod start;
 pub mod summary;
 pub mod throughput;
@@ -33,6 +34,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
+use bench_result::generator::Via;
 pub use bench_result::{arm, plan, run as result};
 use config::CpuSet;
 use dpdk::{Eal, EalError};
@@ -42,6 +44,7 @@ use self::{
     arm::{Arm, Driver},
     own::OwnError,
     plan::{External, Member, Plan, PlanError},
+    replay::ReplayError,
     result::{End, LeftOut, RunResult, SCHEMA},
     start::Lab,
     throughput::ThroughputPlan,
@@ -54,7 +57,10 @@ use crate::{
     peer::{barewired, case::Cpus, testpmd},
     qualify::{self, Class},
     say,
-    wire::{DpdkWireError, Generator},
+    wire::{
+        DpdkWireError, Generator,
+        dpdk::{BUFFERS, KEPT},
+    },
 };
 
 /// Why there is no result.
@@ -63,6 +69,9 @@ pub enum RunError {
     /// The plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A capture of the plan.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The command line asks for what can not be.
     #[error("{0}")]
     Usage(String),
@@ -93,7 +102,7 @@ impl RunError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Plan(_) | Self::Usage(_) => Exit::Usage,
+            Self::Plan(_) | Self::Replay(_) | Self::Usage(_) => Exit::Usage,
             Self::Own(_) | Self::Dpdk(_) | Self::Wire(_) | Self::Qualify(_) | Self::Io { .. } => {
                 Exit::Failure
             }
@@ -115,7 +124,8 @@ fn io<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 /// # Errors
 /// [`RunError`]; nothing is left then.
 pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
-    let plan = Plan::find(&args.plan)?;
+    let mut plan = Plan::find(&args.plan)?;
+    replay::resolve(&mut plan)?;
     let now = SystemTime::now();
     let begun = jiff::Timestamp::try_from(now).map_err(io("the clock is wrong"))?;
     let out = match &args.out {
@@ -175,11 +185,13 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     };
     announce(&plan);
     let start = Instant::now();
-    let eal = match plan.needs(takes_dpdk) {
-        true => Some(start_dpdk(cpus, plan.external.as_ref())?),
+    let buffers = buffers(&plan)?;
+    let is_dpdk = plan.groups.iter().any(|group| group.generator.is_dpdk());
+    let eal = match is_dpdk || plan.needs(takes_dpdk) {
+        true => Some(start_dpdk(cpus, buffers, plan.external.as_ref())?),
         false => None,
     };
-    let generator = eal.as_ref().map(Generator::new).transpose()?;
+    let generator = eal.as_ref().map(|eal| Generator::new(eal, buffers)).transpose()?;
     let (made, end) = experiment::run(&lab, generator, &plan, seed);
     environment.extend(environment::wires::told(&made.starts));
 
@@ -235,9 +247,34 @@ fn takes_dpdk(arm: Arm) -> bool {
         || arm.driver() == Some(Driver::VirtioUser)
 }
 
+/// More would be too much memory.
+const MOST_BUFFERS: u32 = 1 << 18;
+
+/// Buffers for everything that a plan starts.
+fn buffers(plan: &Plan) -> Result<u32, RunError> {
+    let groups = plan.groups.iter().filter(|group| group.generator == Via::DpdkAfXdp);
+    let devices: usize = groups
+        .map(|group| {
+            let ends = if group.kind == arm::Group::Forward { 2 } else { 1 };
+            ends * group.members().len() * plan.blocks
+        })
+        .sum();
+    let kept = u32::try_from(devices).unwrap_or(u32::MAX).saturating_mul(KEPT);
+    let buffers = BUFFERS.saturating_add(kept);
+    if buffers > MOST_BUFFERS {
+        let most = (MOST_BUFFERS - BUFFERS) / KEPT;
+        return Err(RunError::Usage(format!(
+            "{devices} devices of net_af_xdp, which keeps buffers of each: {most} are possible; take fewer blocks"
+        )));
+    }
+    Ok(buffers)
+}
+
 /// DPDK in this process. Without NICs on ordinary pages: nothing of it can be left behind. NICs want hugepages, which have
 /// to be there.
-fn start_dpdk(cpus: Cpus, external: Option<&External>) -> Result<Eal, RunError> {
+fn start_dpdk(cpus: Cpus, buffers: u32, external: Option<&External>) -> Result<Eal, RunError> {
+    // Three KiB for a buffer, and some for everything else.
+    let memory = (32 + buffers / 300).to_string();
     let prefix = format!("--file-prefix=bwgen-{}", std::process::id());
     let lcores = format!("0@{}", cpus.other);
     // net_ring tries to make a ring that it then finds is there, and says so each time.
@@ -247,7 +284,7 @@ fn start_dpdk(cpus: Cpus, external: Option<&External>) -> Result<Eal, RunError> 
     let (virtual_ones, nics): (Vec<&String>, Vec<&String>) =
         all.partition(|port| port.starts_with(VDEV));
     if nics.is_empty() {
-        words.extend(["--no-pci", "--no-huge", "--no-shconf", "-m", "64"]);
+        words.extend(["--no-pci", "--no-huge", "--no-shconf", "-m", &memory]);
     } else {
         words.push("--in-memory");
     }
@@ -358,6 +395,22 @@ fn verdict_on_the_run(result: &RunResult) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_are_buffers_for_what_drivers_keep_and_no_end_of_memory() {
+        let plan = |blocks: usize, generator: &str| {
+            let text = format!(
+                "name = \"t\"\nblocks = {blocks}\nmeasure_ms = 100\n[[group]]\nkind = \"forward\"\n\
+                 arms = [\"kernel-route\"]\nreference = \"kernel-route\"\nloads = [1000]\n\
+                 generator = \"{generator}\"\n"
+            );
+            buffers(&Plan::parse(&text, "t").unwrap())
+        };
+        assert_eq!(plan(5, "dpdk-af-packet").unwrap(), BUFFERS);
+        assert_eq!(plan(5, "dpdk-af-xdp").unwrap(), BUFFERS + 10 * KEPT);
+        assert_eq!(plan(49, "dpdk-af-xdp").unwrap(), BUFFERS + 98 * KEPT);
+        assert!(matches!(plan(50, "dpdk-af-xdp"), Err(RunError::Usage(_))));
+    }
 
     #[test]
     fn a_machine_without_programs_still_measures_the_kernel() {

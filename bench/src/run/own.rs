@@ -104,6 +104,8 @@ pub fn enter(root: &Root, used: &[&Path]) -> Result<PathBuf, OwnError> {
         .map_err(failed("sysfs", Path::new("/sys")))?;
     // DPDK makes a directory for each process and leaves it; here it is among what vanishes.
     linux::namespace::set_variable(root, "RUNTIME_DIRECTORY", at)?;
+    // libxdp would look for other programs at the interface, and say at length that it can not.
+    linux::namespace::set_variable(root, "LIBXDP_SKIP_DISPATCHER", Path::new("1"))?;
     command(&["ip", "link", "set", "lo", "up"])?;
     Ok(at.to_owned())
 }

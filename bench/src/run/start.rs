@@ -7,12 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bench_result::generator::Via;
 pub use bench_result::trial::Started;
 use config::{CpuId, CpuSet};
 use linux::{Root, bpf::BpfError};
 
 use super::{
-    arm::Group,
+    arm::{Driver, Group},
     kernel::{Prepared, prepare},
     link::{self, Cables, Cabling},
     own::{Namespace, OwnError},
@@ -28,7 +29,7 @@ use crate::{
         payload::Probe,
     },
     program::{Deadline, ProgramError},
-    wire::{DpdkWire, DpdkWireError, Generator, PacketWire, Way},
+    wire::{DpdkWire, DpdkWireError, Generator, PacketWire, Way, XdpWire},
 };
 
 /// How long a path may take until a probe comes back.
@@ -143,6 +144,8 @@ pub struct Wanted {
     pub block: usize,
     /// Workers of barewired.
     pub workers: usize,
+    /// What the generator uses, where that can be chosen.
+    pub via: Via,
 }
 
 impl<'eal> Running<'eal> {
@@ -156,7 +159,7 @@ impl<'eal> Running<'eal> {
         wanted: Wanted,
     ) -> Result<Self, StartError> {
         let begun = Instant::now();
-        let Wanted { group, member, block, workers } = wanted;
+        let Wanted { group, member, block, workers, via } = wanted;
         let dir = tempfile::tempdir_in(&lab.dir).map_err(StartError::Directory)?;
         let cabling = link::cabling(group, member.arm);
         let namespace = match cabling.is_apart() {
@@ -184,9 +187,7 @@ impl<'eal> Running<'eal> {
         up(namespace.as_ref(), cabling)?;
         let wire = match (shared, cabling.ours()) {
             (Some(wire), _) => Way::Dpdk(Box::new(wire)),
-            (None, Some((out, back))) => {
-                Way::Packet(PacketWire::open(out, back).map_err(StartError::Wire)?)
-            }
+            (None, Some((out, back))) => through(via, generator, out, back)?,
             (None, None) => return Err(StartError::NoGenerator),
         };
         let mut running =
@@ -288,6 +289,29 @@ impl<'eal> Running<'eal> {
     /// When its program does not end.
     pub fn stop(self, interrupt: &Interrupt) -> Result<Option<bool>, StartError> {
         Ok(self.work.stop(interrupt)?)
+    }
+}
+
+/// A wire on interfaces of ours.
+fn through<'eal>(
+    via: Via,
+    generator: Option<Generator<'eal>>,
+    out: &str,
+    back: &str,
+) -> Result<Way<'eal>, StartError> {
+    let dpdk = |driver: Driver| {
+        let generator = generator.ok_or(StartError::NoGenerator)?;
+        let wire = DpdkWire::on(generator, driver, out, back)?;
+        Ok(Way::Dpdk(Box::new(wire)))
+    };
+    match via {
+        Via::PacketSocket => PacketWire::open(out, back).map(Way::Packet).map_err(StartError::Wire),
+        Via::XdpSocket => {
+            let wire = XdpWire::open(out, back).map_err(StartError::Wire)?;
+            Ok(Way::Xdp(Box::new(wire)))
+        }
+        Via::DpdkAfPacket => dpdk(Driver::AfPacket),
+        Via::DpdkAfXdp => dpdk(Driver::AfXdp),
     }
 }
 

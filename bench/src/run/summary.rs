@@ -112,8 +112,11 @@ fn table(
     cell: &CellResult,
     paint: &dyn Fn(Style, &str) -> String,
 ) {
+    let plan = result.plan.groups.iter().find(|plan| plan.kind == group.kind);
+    let mix = plan.and_then(|plan| plan.mix.as_ref());
+    let mix = mix.map_or(String::new(), |mix| format!(" on average ({})", mix.what()));
     let heading = format!(
-        "{}: {} frames of {} bytes a second, against {}",
+        "{}: {} frames of {} bytes{mix} a second, against {}",
         group.kind, cell.cell.load, cell.cell.size, group.reference
     );
     let _infallible = writeln!(text, "\n{}", paint(BOLD, &heading));

@@ -18,12 +18,13 @@ use std::{
     time::{Duration, Instant},
 };
 
+use bench_result::generator::Via;
 pub use bench_result::throughput::{
     BackToBack, Delay, LoadTrial, RateRatio, Rfc2544Plan, Search, StrictLatency, Throughput,
     ThroughputPlan,
 };
 
-use self::offer::Offer;
+use self::offer::{Frames, Offer};
 use super::{
     arm::{Arm, Driver, Group},
     plan::Member,
@@ -61,12 +62,19 @@ pub fn run(
     let mut left = Left::of(plans);
     for plan in plans {
         for size in &plan.sizes {
-            let ceiling = ceiling(lab, generator, plan, *size, left, clock, carried)?;
+            let frames = Frames { size: *size, mix: plan.mix.as_ref() };
+            let ceiling = ceiling(lab, generator, plan, frames, left, clock, carried)?;
             left.done(plan.ceiling_expected());
             for member in plan.members() {
                 for workers in &plan.workers {
-                    let wanted = Wanted { group: plan.kind, member, block: 0, workers: *workers };
-                    let search = Path { plan, wanted, size: *size, ceiling, left };
+                    let wanted = Wanted {
+                        group: plan.kind,
+                        member,
+                        block: 0,
+                        workers: *workers,
+                        via: Via::default(),
+                    };
+                    let search = Path { plan, wanted, frames, ceiling, left };
                     one(lab, generator, search, clock, carried)?;
                     left.done(plan.expected());
                 }
@@ -80,7 +88,7 @@ pub fn run(
 struct Path<'p> {
     plan: &'p ThroughputPlan,
     wanted: Wanted,
-    size: usize,
+    frames: Frames<'p>,
     ceiling: Option<f64>,
     left: Left,
 }
@@ -92,13 +100,14 @@ fn one(
     clock: &mut Counter,
     carried: &mut Carried,
 ) -> Result<(), TrialError> {
-    let Path { plan, wanted, size, ceiling, left } = search;
+    let Path { plan, wanted, frames, ceiling, left } = search;
     if let Some(why) = impossible(lab, wanted.member.arm, wanted.workers) {
         let member = Some(wanted.member);
         carried.left_out.push(LeftOut { group: plan.kind, member, why });
         return Ok(());
     }
-    let Some(mut offer) = Offer::start(lab, generator, wanted, size, left, clock, carried)? else {
+    let Some(mut offer) = Offer::start(lab, generator, wanted, frames, left, clock, carried)?
+    else {
         return Ok(());
     };
     let mut result = offer.empty(ceiling);
@@ -163,7 +172,7 @@ fn ceiling(
     lab: &Lab,
     generator: Option<Generator<'_>>,
     plan: &ThroughputPlan,
-    size: usize,
+    frames: Frames<'_>,
     left: Left,
     clock: &mut Counter,
     carried: &mut Carried,
@@ -174,8 +183,9 @@ fn ceiling(
         Group::Reflect | Group::Forward | Group::Tap | Group::Null => Arm::Wire,
     };
     let member = Member { arm, is_twin: false };
-    let wanted = Wanted { group: Group::Null, member, block: 0, workers: 1 };
-    let Some(mut offer) = Offer::start(lab, generator, wanted, size, left, clock, carried)? else {
+    let wanted = Wanted { group: Group::Null, member, block: 0, workers: 1, via: Via::default() };
+    let Some(mut offer) = Offer::start(lab, generator, wanted, frames, left, clock, carried)?
+    else {
         return Ok(None);
     };
     let trial = Duration::from_millis(plan.trial_ms);

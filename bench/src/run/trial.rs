@@ -91,7 +91,10 @@ pub fn make(
 ) -> Result<Trial, TrialError> {
     let member = running.started.member;
     let route = link::probes(lab.external.as_ref(), group.kind, member.arm, group.flows);
-    let mut template = Template::new(&route, place.cell.size)?;
+    let mut template = match &group.mix {
+        Some(mix) => Template::mixed(&route, &mix.sizes())?,
+        None => Template::new(&route, place.cell.size)?,
+    };
     let schedule = Schedule::new(place.cell.load, group.spacing.clone())?;
     let what = probe::Plan {
         run: place.number,

@@ -7,13 +7,19 @@ use dpdk::{
     PortConfig, PortError, RxQueue, Started, TxQueue, free_burst,
 };
 
-use crate::probe::Wire;
+use crate::{probe::Wire, run::arm::Driver};
 
 /// Of our own virtio-user device, which would be given a random one, and say so.
 const MAC: &str = "02:b7:00:00:00:05";
 
 /// Frames asked for at once.
 const BURST: usize = 32;
+
+/// Buffers that a generator needs at a time.
+pub const BUFFERS: u32 = 8191;
+
+/// Buffers that a device of net_af_xdp does not give back when it is closed: those of its fill ring (DPDK 22.11), and some.
+pub const KEPT: u32 = 2560;
 
 /// DPDK in this process, and the buffers that frames leave in.
 #[derive(Debug, Clone, Copy)]
@@ -47,8 +53,8 @@ impl<'eal> Generator<'eal> {
     ///
     /// # Errors
     /// [`DpdkWireError::Pool`]
-    pub fn new(eal: &'eal Eal) -> Result<Self, DpdkWireError> {
-        let config = MempoolConfig { buffers: 8191, ..MempoolConfig::default() };
+    pub fn new(eal: &'eal Eal, buffers: u32) -> Result<Self, DpdkWireError> {
+        let config = MempoolConfig { buffers, ..MempoolConfig::default() };
         Ok(Self { eal, pool: Mempool::create(eal, "probes", config)? })
     }
 }
@@ -80,6 +86,32 @@ impl<'eal> DpdkWire<'eal> {
         // From here on, dropping it unplugs the device.
         let mut wire = Self { generator, out: None, back: None, plugged, arrived: 0 };
         wire.out = Some(start(generator, device)?);
+        Ok(wire)
+    }
+
+    /// Devices of this driver on interfaces of the kernel's. The same one twice is one that frames come back to.
+    ///
+    /// # Errors
+    /// [`DpdkWireError`]
+    pub fn on(
+        generator: Generator<'eal>,
+        driver: Driver,
+        out: &str,
+        back: &str,
+    ) -> Result<Self, DpdkWireError> {
+        let device = |number, interface| {
+            let device = driver.device(number, interface);
+            let (name, arguments) = device.split_once(',').unwrap_or((&device, ""));
+            (name.to_owned(), arguments.to_owned())
+        };
+        let (name, arguments) = device(0, out);
+        let mut wire = Self::plug(generator, &name, &arguments)?;
+        if out != back {
+            let (name, arguments) = device(1, back);
+            generator.eal.plug(&name, &arguments)?;
+            wire.plugged.push(name.clone());
+            wire.back = Some(start(generator, &name)?);
+        }
         Ok(wire)
     }
 

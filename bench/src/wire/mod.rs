@@ -2,12 +2,14 @@
 
 pub mod dpdk;
 pub mod packet;
+pub mod xdp;
 
 use std::io;
 
 pub use self::{
     dpdk::{DpdkWire, DpdkWireError, Generator},
     packet::PacketWire,
+    xdp::XdpWire,
 };
 use crate::probe::Wire;
 
@@ -16,6 +18,8 @@ use crate::probe::Wire;
 pub enum Way<'eal> {
     /// Packet sockets on interfaces of the kernel.
     Packet(PacketWire),
+    /// AF_XDP sockets on interfaces of the kernel.
+    Xdp(Box<XdpWire>),
     /// Ports of DPDK.
     Dpdk(Box<DpdkWire<'eal>>),
 }
@@ -31,6 +35,7 @@ impl Way<'_> {
     ) -> Result<R, E> {
         match self {
             Self::Packet(wire) => work(wire),
+            Self::Xdp(wire) => work(wire.as_mut()),
             Self::Dpdk(wire) => match wire.turn() {
                 Some(mut turn) => work(&mut turn),
                 None => Err(io::Error::from(io::ErrorKind::NotConnected).into()),
@@ -45,6 +50,7 @@ impl Way<'_> {
     pub fn flush(&mut self) -> io::Result<()> {
         match self {
             Self::Packet(wire) => wire.flush(),
+            Self::Xdp(wire) => wire.flush(),
             Self::Dpdk(wire) => {
                 wire.flush();
                 Ok(())
@@ -59,6 +65,7 @@ impl Way<'_> {
     pub fn arrivals(&mut self) -> io::Result<(u64, u64)> {
         match self {
             Self::Packet(wire) => wire.arrivals(),
+            Self::Xdp(wire) => Ok((wire.arrived(), 0)),
             Self::Dpdk(wire) => Ok((wire.arrived(), 0)),
         }
     }

@@ -26,6 +26,9 @@ const CHUNK: usize = 2048;
 /// Entries of each ring, and chunks.
 const ENTRIES: u32 = 2048;
 
+/// Frames handed over at once.
+const BURST: usize = 64;
+
 /// Memory that the kernel knows too.
 #[derive(Debug)]
 struct Mapping {
@@ -168,6 +171,8 @@ pub struct XdpSocket {
     chunks: Mapping,
     /// Sent, as far as it is not known to be done.
     sending: u32,
+    /// Chunks to send frames of our own in.
+    free: Vec<u64>,
 }
 
 const SOL_XDP: i32 = 283;
@@ -212,6 +217,19 @@ impl XdpSocket {
     /// # Errors
     /// The kernel's: `EPERM` without `CAP_NET_RAW`, `EBUSY` when the queue has one, `EINVAL` when there is no such queue.
     pub fn open(interface: u32, queue: u32) -> io::Result<Self> {
+        Self::open_with(interface, queue, 0)
+    }
+
+    /// Opens one to [`send`](Self::send) frames of our own and to [`receive`](Self::receive) others, each with half of the
+    /// chunks.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_both_ways(interface: u32, queue: u32) -> io::Result<Self> {
+        Self::open_with(interface, queue, ENTRIES / 2)
+    }
+
+    fn open_with(interface: u32, queue: u32, own: u32) -> io::Result<Self> {
         // SAFETY: no pointer is passed.
         let socket = unsafe { libc::socket(libc::AF_XDP, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) };
         if socket < 0 {
@@ -242,8 +260,9 @@ impl XdpSocket {
             socket,
             chunks,
             sending: 0,
+            free: (0..u64::from(own)).map(|chunk| chunk * CHUNK as u64).collect(),
         };
-        for chunk in 0..u64::from(ENTRIES) {
+        for chunk in u64::from(own)..u64::from(ENTRIES) {
             opened.fill.put(chunk * CHUNK as u64);
         }
         opened.bind(interface, queue)?;
@@ -288,6 +307,50 @@ impl XdpSocket {
         while let Some(chunk) = self.completion.take() {
             self.sending = self.sending.saturating_sub(1);
             self.give_back(chunk);
+        }
+        Ok(count)
+    }
+
+    /// Sends a frame of ours; `false` when there is no room at the moment. For one that was opened both ways.
+    ///
+    /// # Errors
+    /// The kernel's: `ENETDOWN` when the interface is down; a frame that does not fit into a chunk.
+    pub fn send(&mut self, frame: &[u8]) -> io::Result<bool> {
+        while let Some(chunk) = self.completion.take() {
+            self.sending = self.sending.saturating_sub(1);
+            self.free.push(chunk / CHUNK as u64 * CHUNK as u64);
+        }
+        if frame.len() > CHUNK {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        let Some(address) = self.free.pop() else {
+            self.kick()?;
+            return Ok(false);
+        };
+        let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
+        let descriptor = Descriptor { address, length, options: 0 };
+        self.frame(descriptor)?.copy_from_slice(frame);
+        if !self.transmit.put(descriptor) {
+            self.free.push(address);
+            return Ok(false);
+        }
+        self.sending += 1;
+        self.kick()?;
+        Ok(true)
+    }
+
+    /// Hands the frames that are there, a burst at most, to `take`; says how many there were. For one that was opened both ways.
+    ///
+    /// # Errors
+    /// When the kernel names a frame that can not be.
+    pub fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+        let mut count = 0;
+        while count < BURST
+            && let Some(descriptor) = self.receive.take()
+        {
+            count += 1;
+            take(self.frame(descriptor)?);
+            self.give_back(descriptor.address);
         }
         Ok(count)
     }

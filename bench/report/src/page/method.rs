@@ -55,7 +55,9 @@ pub(super) fn section(result: &RunResult) -> Markup {
                                 (group.loads.iter().map(|load| shown::load(*load)).collect::<Vec<_>>().join(", "))
                                 " frames a second, "
                                 (group.sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-                                " bytes, " (spacing(&group.spacing)) ", " (group.flows) @if group.flows == 1 { " flow" } @else { " flows" }
+                                " bytes"
+                                @if let Some(mix) = &group.mix { " on average (" (mix.what()) ")" }
+                                ", " (group.generator.what()) ", " (spacing(&group.spacing)) ", " (group.flows) @if group.flows == 1 { " flow" } @else { " flows" }
                                 @match group.twin { Some(twin) => { "; twice: " code { (twin) } } None => { "; no twin" } }
                             }
                         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bench_result::{
+    mix::Mix,
     plan::Plan,
     throughput::{Delay, LoadTrial, Search, Throughput, ThroughputPlan},
 };
@@ -40,6 +41,13 @@ const OVERTIME: u32 = 1000;
 /// See [`OVERTIME`].
 const LEAST_OVERTIME: Duration = Duration::from_micros(100);
 
+/// What the frames are: all of one size, or a mix, which has this one on average.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Frames<'p> {
+    pub(super) size: usize,
+    pub(super) mix: Option<&'p Mix>,
+}
+
 /// A path that runs, and probes for it.
 pub(super) struct Offer<'a, 'eal> {
     lab: &'a Lab,
@@ -74,7 +82,7 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         lab: &'a Lab,
         generator: Option<Generator<'eal>>,
         wanted: Wanted,
-        size: usize,
+        frames: Frames<'_>,
         left: Left,
         clock: &'a mut Counter,
         carried: &mut Carried,
@@ -82,7 +90,11 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         let Wanted { group, member, workers, .. } = wanted;
         let flows = if workers > 1 { FLOWS } else { 1 };
         let route = link::probes(lab.external.as_ref(), group, member.arm, flows);
-        let template = Template::new(&route, size)?;
+        let Frames { size, mix } = frames;
+        let template = match mix {
+            Some(mix) => Template::mixed(&route, &mix.sizes())?,
+            None => Template::new(&route, size)?,
+        };
         match Running::start(lab, generator, wanted) {
             Ok(running) => {
                 carried.starts.push(running.started.clone());
