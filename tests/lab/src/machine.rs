@@ -95,7 +95,7 @@ impl Machine {
         all.add("-m", format!("{}M", 2 * mib)).add("-display", "none");
         all.flag("-nodefaults").flag("-no-user-config");
         if self.iommu {
-            all.add("-device", "intel-iommu,intremap=on,caching-mode=on,device-iotlb=on");
+            all.add("-device", IOMMU);
         }
         for node in 0..2 {
             all.add("-object", format!("memory-backend-memfd,id=m{node},size={mib}M,share=on"));
@@ -153,6 +153,13 @@ impl Machine {
         all.0
     }
 }
+
+/// The IOMMU, with interrupts of x2APIC (`eim`). Without those a guest's CPU reaches its local APIC through a page of
+/// memory, and QEMU's threads get that wrong: while one CPU has the memory map changed (a PCI command register, a BAR),
+/// the write of another may go to another device. An end of interrupt that is lost so silences that CPU's timer for
+/// good, which the kernel calls "Possible timer handling issue"; a machine whose NICs changed drivers lost one within
+/// minutes, and one that does nothing else within seconds. The registers of x2APIC are none of memory's.
+const IOMMU: &str = "intel-iommu,intremap=on,eim=on,caching-mode=on,device-iotlb=on";
 
 /// The number of a node's root bus.
 fn bus_of(node: u8) -> usize {
