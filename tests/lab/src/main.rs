@@ -40,7 +40,11 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Build the image, and take a snapshot of it booted
-    Build,
+    Build {
+        /// That of the tests of provisioning: with cloud-init and Ansible
+        #[arg(long)]
+        provisioning: bool,
+    },
     /// Run a command in a fresh guest; its exit code becomes this program's
     Run {
         /// Files to copy in first, as HOST:GUEST
@@ -106,8 +110,12 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, LabError> {
     let begun = Instant::now();
     let lab = Lab::find_or_unpack(&cache)?;
     say("the emulator", begun.elapsed());
-    let image = lab.build(&recipe(cli), say)?;
-    if let Command::Build = cli.command {
+    let recipe = match cli.command {
+        Command::Build { provisioning: true } => recipe(cli).provisioning(),
+        _ => recipe(cli),
+    };
+    let image = lab.build(&recipe, say)?;
+    if let Command::Build { .. } = cli.command {
         return build(cli, &image);
     }
     let mut guest = fresh(cli, &image)?;
@@ -125,7 +133,7 @@ fn dispatch(cli: &Cli) -> Result<ExitCode, LabError> {
         }
         Command::Soak { minutes, seed } => soaked(&mut guest, *minutes, *seed),
         Command::Shell => shell(&mut guest),
-        Command::Build | Command::Clean => unreachable!("done above"),
+        Command::Build { .. } | Command::Clean => unreachable!("done above"),
     }
 }
 

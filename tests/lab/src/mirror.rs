@@ -51,6 +51,26 @@ impl Mirrors {
     }
 }
 
+/// What a program that fetches packages says when it can not reach them, which is not the lab's fault.
+const UNREACHABLE: [&str; 5] = [
+    "Could not resolve",
+    "Could not connect",
+    "Connection timed out",
+    "Failed to fetch",
+    "Temporary failure",
+];
+
+/// The same error, or that the mirror is missing, when that is what the program said.
+pub(crate) fn or_unreachable(error: LabError) -> LabError {
+    let said = error.tail().unwrap_or_default();
+    match said.lines().find(|line| UNREACHABLE.iter().any(|words| line.contains(words))) {
+        Some(line) => {
+            LabError::Missing(format!("the Debian mirror can not be reached: {}", line.trim()))
+        }
+        None => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,5 +91,21 @@ mod tests {
             ]
         );
         assert_eq!(Mirrors::in_list("Ubuntu|http://d.example/ubuntu/\n"), None);
+    }
+
+    #[test]
+    fn a_mirror_that_can_not_be_reached_is_told_from_a_package_that_is_broken() {
+        let said = |output: &str| {
+            or_unreachable(LabError::Program {
+                what: "unpacking Debian".into(),
+                program: "mmdebstrap".into(),
+                how: "ended with 25".into(),
+                output: output.into(),
+            })
+        };
+        let away = "Err:1 stable\n  Temporary failure resolving 'a.example'\nE: done";
+        assert!(matches!(said(away), LabError::Missing(_)));
+        let broken = "dpkg: error processing package grub-pc";
+        assert!(matches!(said(broken), LabError::Program { .. }));
     }
 }

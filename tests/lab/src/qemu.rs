@@ -6,7 +6,7 @@ use std::{fs, path::PathBuf, process::Command, time::Duration};
 use crate::{
     Cache, LabError,
     cache::Hash,
-    mirror::Mirrors,
+    mirror::{self, Mirrors},
     program::{self, confined},
 };
 
@@ -47,7 +47,8 @@ impl Qemu {
                 .arg(dir)
                 .args(Mirrors::of_the_host()?.sources(SUITE));
             let log = cache.top().join("qemu.log");
-            program::run("unpacking QEMU", &mut command, &log, LIMIT)?;
+            program::run("unpacking QEMU", &mut command, &log, LIMIT)
+                .map_err(mirror::or_unreachable)?;
             let unpacked = Qemu { root: dir.to_owned(), version: String::new() };
             let said = program::output(
                 "QEMU's version",

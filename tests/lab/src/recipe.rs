@@ -96,6 +96,13 @@ impl Recipe {
         self
     }
 
+    /// With what provisions machines: cloud-init, which a cloud's images have, and Ansible, which plays to the machine
+    /// that it is on.
+    #[must_use]
+    pub fn provisioning(self) -> Recipe {
+        ["ansible-core", "cloud-init", "curl", "python3-apt"].into_iter().fold(self, Recipe::with)
+    }
+
     /// The release.
     #[must_use]
     pub fn debian(&self) -> Debian {

@@ -3,18 +3,19 @@
 use std::time::Instant;
 
 use crate::{
-    arrows, fuzz,
+    arrows, fuzz, lab,
     run::{self, Failure, Interrupt},
     say, setup, supply, test, tree,
 };
 
-/// Cheap checks first, then the tests, then a short fuzz.
+/// Cheap checks first, then the tests, then a short fuzz, then what needs a real boot.
 pub(crate) fn run(interrupt: &Interrupt) -> Result<(), Failure> {
     let begun = Instant::now();
     setup::run(interrupt)?;
     lint(interrupt)?;
     test::all(&[], interrupt)?;
     fuzz::run(&fuzz::Options::short(), interrupt)?;
+    lab::short_or_skipped(interrupt)?;
     say::done("everything", begun.elapsed());
     Ok(())
 }

@@ -2,6 +2,8 @@
 //!
 //! The lab itself is a program of its crate; here it is built, with what it needs on this machine, and called.
 
+mod matrix;
+
 use std::{
     collections::BTreeSet, env::consts::EXE_SUFFIX, path::PathBuf, process::Command, time::Instant,
 };
@@ -23,6 +25,15 @@ pub(crate) struct Options {
     /// Where images and snapshots are kept [default: target/lab]
     #[arg(long, global = true, value_name = "DIR")]
     cache: Option<PathBuf>,
+    #[command(flatten)]
+    machine: Machine,
+    #[command(subcommand)]
+    action: Action,
+}
+
+/// A kind of machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::Args)]
+struct Machine {
     /// The release of Debian in the machine
     #[arg(long, global = true, value_enum, default_value = "bookworm")]
     debian: Debian,
@@ -32,8 +43,6 @@ pub(crate) struct Options {
     /// What kind of NICs the machine has
     #[arg(long, global = true, value_enum, default_value = "igb")]
     nics: Nics,
-    #[command(subcommand)]
-    action: Action,
 }
 
 #[derive(Debug, Subcommand)]
@@ -55,6 +64,18 @@ enum Action {
         /// Build neither the image nor the programs; tests are skipped when they are not there
         #[arg(long)]
         no_build: bool,
+        /// Passed to `cargo nextest run`
+        #[arg(last = true)]
+        nextest: Vec<String>,
+    },
+    /// Run the tests on every kind of machine: {igb, e1000e, virtio} × {standard, RT} × {Debian 12, Debian 13}
+    Matrix {
+        /// Only the short tests of each
+        #[arg(long)]
+        short: bool,
+        /// Only machines with all of these words: "bookworm", "rt", "standard", "e1000e", …
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<String>,
         /// Passed to `cargo nextest run`
         #[arg(last = true)]
         nextest: Vec<String>,
@@ -81,22 +102,22 @@ enum Action {
 const SHORT: &str = "binary(machine) | binary(wires) | test(run_to_completion_forwards) | \
     test(a_reload_by_systemctl) | test(a_restart_says) | test(a_worker_that_stands_still)";
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Debian {
     Bookworm,
     Trixie,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Nics {
     E1000e,
     Igb,
     Virtio,
 }
 
-impl Options {
+impl Machine {
     /// The words for the lab's own program, and for the tests' environment.
-    fn machine(&self) -> Vec<&'static str> {
+    fn words(self) -> Vec<&'static str> {
         let mut words = match self.debian {
             Debian::Bookworm => vec!["--debian", "bookworm"],
             Debian::Trixie => vec!["--debian", "trixie"],
@@ -111,14 +132,21 @@ impl Options {
         }
         words
     }
+}
 
-    fn lab(&self, action: &str) -> Command {
+impl Options {
+    fn of_ci() -> Self {
+        let machine = Machine { debian: Debian::Bookworm, rt: false, nics: Nics::Igb };
+        Self { no_setup: false, cache: None, machine, action: Action::Build }
+    }
+
+    fn lab(&self, machine: Machine, action: &str) -> Command {
         let program = tree::target().join("debug").join(format!("barewire-lab{EXE_SUFFIX}"));
         let mut command = Command::new(program);
         if let Some(cache) = &self.cache {
             command.arg("--cache").arg(cache);
         }
-        command.args(self.machine()).arg(action);
+        command.args(machine.words()).arg(action);
         command
     }
 }
@@ -140,60 +168,104 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
         "build",
         &mut tree::cargo(["build", "--package", "barewire-lab", "--bins", "--quiet"]),
     )?;
+    let machine = options.machine;
     match &options.action {
-        Action::Build => run::step(interrupt, "lab", &mut options.lab("build"))?,
+        Action::Build => run::step(interrupt, "lab", &mut options.lab(machine, "build"))?,
         Action::Run { arguments } => {
-            run::quiet_step(interrupt, "lab", options.lab("run").args(arguments))?;
+            run::quiet_step(interrupt, "lab", options.lab(machine, "run").args(arguments))?;
         }
-        Action::Shell => run::quiet_step(interrupt, "lab", &mut options.lab("shell"))?,
-        Action::Clean => run::step(interrupt, "lab", &mut options.lab("clean"))?,
+        Action::Shell => run::quiet_step(interrupt, "lab", &mut options.lab(machine, "shell"))?,
+        Action::Clean => run::step(interrupt, "lab", &mut options.lab(machine, "clean"))?,
         Action::Soak { minutes, seed, no_build } => {
             if !no_build {
                 package::run(&package::Options::for_the_lab(), interrupt)?;
             }
-            let mut soak = options.lab("soak");
+            let mut soak = options.lab(machine, "soak");
             soak.arg("--minutes").arg(minutes.to_string());
             if let Some(seed) = seed {
                 soak.arg("--seed").arg(seed.to_string());
             }
             run::step(interrupt, "soak", &mut soak)?;
         }
-        Action::Test { short: true, no_build, nextest } => {
-            if !no_build {
-                run::step(interrupt, "lab", &mut options.lab("build"))?;
-                packages_of_a_plain_build(interrupt)?;
-            }
-            let filter = ["-E".to_owned(), SHORT.to_owned()];
-            tests(options, &[&filter[..], nextest].concat(), interrupt)?;
-            say::done("the lab's short tests", begun.elapsed());
+        Action::Matrix { short, only, nextest } => {
+            matrix::run(options, *short, only, nextest, interrupt)?;
         }
-        Action::Test { short: false, no_build, nextest } => {
+        Action::Test { short, no_build, nextest } => {
             if !no_build {
-                run::step(interrupt, "lab", &mut options.lab("build"))?;
-                // They are copied into the machine.
-                package::run(&package::Options::for_the_lab(), interrupt)?;
+                run::step(interrupt, "lab", &mut options.lab(machine, "build"))?;
+                if !short {
+                    let mut build = options.lab(machine, "build");
+                    run::step(interrupt, "lab", build.arg("--provisioning"))?;
+                }
+                packages(*short, interrupt)?;
             }
-            let skips = tests(options, nextest, interrupt)?;
+            let skips = tests(options, machine, *short, nextest, interrupt)?;
             if !no_build && skips.iter().any(|skip| skip.contains("needs the image")) {
                 return Err(Failure::Check("tests did not find the image that was built".into()));
             }
-            say::done("the lab's tests", begun.elapsed());
+            say::done(
+                if *short { "the lab's short tests" } else { "the lab's tests" },
+                begun.elapsed(),
+            );
         }
     }
     Ok(())
 }
 
+/// The short tests on a machine with igb NICs and Debian 12; skipped, loudly, where the lab can not be had: without root,
+/// or without Debian's packages, of which its emulator and its image are made.
+pub(crate) fn short_or_skipped(interrupt: &Interrupt) -> Result<(), Failure> {
+    let skipped = |why: &str| {
+        say::loud(format!("the lab's tests were skipped: {why}"));
+        Ok(())
+    };
+    if !tree::is_root() {
+        return skipped("a system's root directory can only be made by root");
+    }
+    match setup::lab(interrupt) {
+        Err(failure @ Failure::Missing(_)) => return skipped(&failure.to_string()),
+        other => other?,
+    }
+    let begun = Instant::now();
+    let options = Options::of_ci();
+    let mut build = options.lab(options.machine, "build");
+    let built = run::status(interrupt, "lab", &mut build)?;
+    // What `barewire-lab` answers when something is missing that is not the lab's; it has said what.
+    if built.code() == Some(3) {
+        return skipped("see above");
+    }
+    if !built.success() {
+        return Err(Failure::Check(format!("the lab's image could not be made: {built}")));
+    }
+    package::run(&package::Options::of_a_plain_build(), interrupt)?;
+    tests(&options, options.machine, true, &[], interrupt)?;
+    say::done("the lab's short tests", begun.elapsed());
+    Ok(())
+}
+
+/// The short tests take what the tests of the whole tree have built.
+fn packages(short: bool, interrupt: &Interrupt) -> Result<(), Failure> {
+    if short {
+        return packages_of_a_plain_build(interrupt);
+    }
+    // They are copied into the machine.
+    package::run(&package::Options::for_the_lab(), interrupt)
+}
+
 /// Runs the tests; which of them were skipped.
 fn tests(
     options: &Options,
+    machine: Machine,
+    short: bool,
     nextest: &[String],
     interrupt: &Interrupt,
 ) -> Result<BTreeSet<String>, Failure> {
     let mut command = tree::cargo(["nextest", "run", "--package", "barewire-lab"]);
     command
         .args(["--ignore-default-filter", "--no-tests=fail", "--success-output=final"])
+        .args(if short { &["-E", SHORT][..] } else { &[] })
         .args(nextest)
-        .env("BAREWIRE_LAB_MACHINE", options.machine().join(" "));
+        .env("BAREWIRE_LAB_MACHINE", machine.words().join(" "));
     if let Some(cache) = &options.cache {
         command.env("BAREWIRE_LAB_CACHE", tree::top().join(cache));
     }

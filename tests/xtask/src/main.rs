@@ -110,7 +110,7 @@ fn dispatch(command: Command, interrupt: &Interrupt) -> Result<(), Failure> {
             if lab {
                 setup::lab(interrupt)?;
             }
-            if package { setup::package(interrupt) } else { Ok(()) }
+            if package { setup::package(true, interrupt) } else { Ok(()) }
         }
         Command::Demo(options) => demo::run(&options, interrupt),
         Command::Test(options) => test::run(&options, interrupt),

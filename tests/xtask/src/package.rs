@@ -67,7 +67,7 @@ impl Options {
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failure> {
     let begun = Instant::now();
     if !options.no_setup {
-        setup::package(interrupt)?;
+        setup::package(!options.no_lintian, interrupt)?;
     }
     let programs = if options.quick {
         tree::target().join("debug")

@@ -56,16 +56,17 @@ const LAB_PACKAGES: &[(&str, &str)] = &[
 ];
 
 /// What making packages needs besides.
-const PACKAGING: &[(&str, &str)] = &[
-    ("dpkg-dev", "dpkg-shlibdeps finds what the programs depend on"),
-    ("binutils", "strip"),
-    ("lintian", "Debian's own opinion of a package"),
-];
+const PACKAGING: &[(&str, &str)] =
+    &[("dpkg-dev", "dpkg-shlibdeps finds what the programs depend on"), ("binutils", "strip")];
 
-/// Installs what is missing for making packages.
-pub(crate) fn package(interrupt: &Interrupt) -> Result<(), Failure> {
+/// What looking at packages needs besides.
+const LINTIAN: &[(&str, &str)] = &[("lintian", "Debian's own opinion of a package")];
+
+/// Installs what is missing for making packages, and for having lintian look at them.
+pub(crate) fn package(lintian: bool, interrupt: &Interrupt) -> Result<(), Failure> {
     packages(PACKAGES, interrupt).map_err(lacking)?;
-    packages(PACKAGING, interrupt).map_err(lacking)
+    packages(PACKAGING, interrupt).map_err(lacking)?;
+    if lintian { packages(LINTIAN, interrupt).map_err(lacking) } else { Ok(()) }
 }
 
 /// Installs what is missing for the virtual lab.

@@ -5,7 +5,7 @@ use std::{ffi::OsStr, fs, path::Path, time::Duration};
 use super::settings;
 use crate::{
     LabError, Recipe,
-    mirror::Mirrors,
+    mirror::{self, Mirrors},
     program::{self, confined},
 };
 
@@ -59,7 +59,7 @@ pub(super) fn unpack(
         .arg(recipe.debian().suite())
         .arg(root)
         .args(Mirrors::of_the_host()?.sources(recipe.debian().suite()));
-    program::run("unpacking Debian", &mut command, log, LIMIT)?;
+    program::run("unpacking Debian", &mut command, log, LIMIT).map_err(mirror::or_unreachable)?;
     link_packages(&archives, debs)?;
     for leftovers in ["var/cache/apt/archives", "var/lib/apt/lists"] {
         let dir = root.join(leftovers);
