@@ -57,6 +57,8 @@ pub(crate) struct Common {
     /// The configuration that the daemon runs with; without one, what fits this machine.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) state: changes::StateDir,
     /// When to use colours (NO_COLOR is honoured).
     #[arg(long, global = true, value_enum, default_value_t = Color::Auto)]
     pub(crate) color: Color,
@@ -201,10 +203,11 @@ impl Look {
 impl Session<'_> {
     /// The machine that was asked about.
     pub(crate) fn source(&self) -> Result<Source, Failure> {
-        match &self.common.snapshot {
-            Some(archive) => Ok(Source::snapshot(archive)?),
-            None => Ok(Source::at(&self.common.root)?),
-        }
+        let source = match &self.common.snapshot {
+            Some(archive) => Source::snapshot(archive)?,
+            None => Source::at(&self.common.root)?,
+        };
+        Ok(source.with_state(self.common.state.path()?))
     }
 
     /// What it is to be tuned for.

@@ -210,7 +210,18 @@ pub struct Output {
 #[derive(Debug)]
 pub struct Lock {
     /// What holds it; nothing where there is nobody else.
-    _file: Option<rustix::fd::OwnedFd>,
+    file: Option<rustix::fd::OwnedFd>,
+}
+
+impl Drop for Lock {
+    /// A command that is being started has a copy of the file until it runs, and the lock would last as long: flock(2)
+    /// takes it away from all copies.
+    fn drop(&mut self) {
+        if let Some(file) = &self.file {
+            // It goes with the last copy otherwise.
+            let _ = rustix::fs::flock(file, rustix::fs::FlockOperation::Unlock);
+        }
+    }
 }
 
 /// Why a machine did not let itself be changed, or looked at.

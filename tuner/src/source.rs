@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     Fact,
     capture::{self, CaptureError},
+    journal::DEFAULT_DIR,
 };
 
 /// The machine, or a captured one.
@@ -23,6 +24,8 @@ use crate::{
 #[derive(Debug, Clone)]
 pub struct Source {
     root: Root,
+    /// Where it is written down what was done, from the root.
+    state: String,
     /// The unpacked archive that `root` is in, which goes when nobody looks any more.
     _unpacked: Option<Arc<tempfile::TempDir>>,
 }
@@ -102,7 +105,19 @@ impl Source {
     /// A machine whose files are read through `root`, which should [remember](Root::remembering).
     #[must_use]
     pub fn of(root: Root) -> Self {
-        Self { root, _unpacked: None }
+        Self { root, state: DEFAULT_DIR.to_owned(), _unpacked: None }
+    }
+
+    /// The same machine, on which what was done is written down in `dir`, from the root.
+    #[must_use]
+    pub fn with_state(self, dir: impl Into<String>) -> Self {
+        Self { state: dir.into(), ..self }
+    }
+
+    /// Where it is written down what was done, from the root, without a slash in front.
+    #[must_use]
+    pub fn state(&self) -> &str {
+        &self.state
     }
 
     /// Is it the machine this program runs on?

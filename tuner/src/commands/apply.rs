@@ -1,20 +1,20 @@
 //! `barewire-tune apply`
 
+mod again;
 mod keep;
 
 use std::{fs, io::Read as _, path::PathBuf, time::Duration};
 
 use super::{
     Failure, Session,
-    changes::{self, Answer, StateDir, Stopped},
+    changes::{self, Answer, Stopped},
     plan,
 };
+pub(super) use again::reassert;
+
 use crate::{
     Exit, Source,
-    executor::{
-        self, ApplyError, CompileError, DeadMan, Event, boot_id, boot_steps, compile, compile_each,
-        others, trial,
-    },
+    executor::{self, ApplyError, CompileError, DeadMan, Event, boot_id, compile, others, trial},
     hands::Hands,
     journal::{self, Confirmation, Deed, Effect, Entry, Guard, Journal, Kind, State, Way},
     plan::{Blast, Plan, Step},
@@ -57,8 +57,6 @@ pub(super) struct Args {
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    state: StateDir,
 }
 
 pub(super) fn confirm_within(text: &str) -> Result<Duration, String> {
@@ -77,7 +75,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     let hands = session.hands()?;
     let hands: &dyn Hands = &hands;
     if args.boot {
-        return again(args, hands, session);
+        return again::again(args, hands, session);
     }
     if args.keep.keep_what_helps {
         return keep::run(args, hands, session);
@@ -103,7 +101,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
                     --without-confirmation takes the risk";
         return Err(Stopped::refused(what).help(help).into());
     }
-    let journal = session.journal(hands, &args.state, Duration::from_secs(5))?;
+    let journal = session.journal(hands, Duration::from_secs(5))?;
     let number = next_number(hands, &journal)?;
     let split = split(args, hands, plan.steps)?;
     if split.effects.is_empty() {
@@ -119,114 +117,6 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     carry_out(args.how(), hands, &journal, entry, session)
 }
 
-/// `apply --boot`
-fn again(args: &Args, hands: &dyn Hands, session: &mut Session<'_>) -> Result<Exit, Failure> {
-    refuse_company(args, hands, &[])?;
-    let journal = session.journal(hands, &args.state, Duration::from_secs(60))?;
-    let (steps, effects) = forgotten(hands, &journal, session)?;
-    if args.dry_run {
-        return dry_run(args.how(), &effects, session);
-    }
-    let number = next_number(hands, &journal)?;
-    // What earlier boots set is gone with them.
-    let boot = boot_id(hands);
-    for old in journal.entries(hands).map_err(changes::writing)? {
-        if old.kind == Kind::Boot && old.boot != boot {
-            journal.forget(hands, old.number).map_err(changes::writing)?;
-        }
-    }
-    if effects.is_empty() {
-        return nothing(args.how(), session);
-    }
-    let entry = new_entry(hands, number, Kind::Boot, steps, effects);
-    carry_out_each(args.how(), hands, &journal, entry, session)
-}
-
-/// Does what an entry says as far as it can be done: a machine of which one knob is gone is not left untuned.
-fn carry_out_each(
-    how: How,
-    hands: &dyn Hands,
-    journal: &Journal,
-    mut entry: Entry,
-    session: &mut Session<'_>,
-) -> Result<Exit, Failure> {
-    let mut events = Vec::new();
-    let result = executor::apply_each(hands, journal, &mut entry, &mut |event| {
-        if !how.json {
-            session.tell(&event);
-        }
-        events.push(event);
-    });
-    let (exit, left) = match &result {
-        Ok((_, failures)) if failures.is_empty() => (Exit::Success, Vec::new()),
-        Ok((_, failures)) => (Exit::Incomplete, failures.clone()),
-        Err(ApplyError::NotBegun(_) | ApplyError::Undone(_)) => (Exit::RolledBack, Vec::new()),
-        Err(ApplyError::Left { left, .. }) => (Exit::Incomplete, left.clone()),
-    };
-    if how.json {
-        session.json(&Answer {
-            version: 1,
-            end: exit.into(),
-            entries: vec![entry.number],
-            events: &events,
-            left: &left,
-            unread: &[],
-        })?;
-    }
-    let (applied, failures) = result.map_err(|error| failed(&entry, error))?;
-    let number = changes::numbered(entry.number);
-    if failures.is_empty() {
-        writeln!(
-            session.err,
-            "set again as {number}; `barewire-tune rollback --to {number}` undoes it"
-        )?;
-        return Ok(exit);
-    }
-    for failure in &failures {
-        writeln!(session.err, "not set: {}", failure.trim_end())?;
-    }
-    let what = format!("{} things are set again as {number}, and not all of them", applied.done);
-    Err(Stopped::new(exit, what).help(format!("barewire-tune history {number}")).into())
-}
-
-/// What is in force and the kernel does not have: since a boot, or because somebody set it otherwise.
-fn forgotten(
-    hands: &dyn Hands,
-    journal: &Journal,
-    session: &mut Session<'_>,
-) -> Result<(Vec<Step>, Vec<Effect>), Failure> {
-    let entries = journal.entries(hands).map_err(changes::writing)?;
-    let steps = boot_steps(hands, &entries);
-    let (effects, errors) = compile_each(hands, &steps);
-    for error in errors {
-        // One device that is not there must not leave all the others untuned.
-        writeln!(session.err, "warning: {}", executor::chain(&error))?;
-    }
-    Ok((steps, effects))
-}
-
-/// Sets again what is in force and is something else now; says how much that was.
-pub(super) fn reassert(
-    hands: &dyn Hands,
-    state: &StateDir,
-    session: &mut Session<'_>,
-) -> Result<usize, Failure> {
-    let journal = session.journal(hands, state, Duration::from_secs(5))?;
-    let (steps, effects) = forgotten(hands, &journal, session)?;
-    let count = effects.len();
-    if count > 0 {
-        let number = next_number(hands, &journal)?;
-        let mut entry = new_entry(hands, number, Kind::Boot, steps, effects);
-        let (applied, failures) = executor::apply_each(hands, &journal, &mut entry, &mut |_| {})
-            .map_err(|error| failed(&entry, error))?;
-        for failure in failures {
-            writeln!(session.err, "warning: not set: {}", failure.trim_end())?;
-        }
-        return Ok(applied.done);
-    }
-    Ok(0)
-}
-
 /// How a run is carried out and told of.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct How {
@@ -234,6 +124,24 @@ pub(super) struct How {
     pub(super) json: bool,
     /// After how long it is rolled back unless somebody confirms.
     pub(super) confirm_within: Option<Duration>,
+}
+
+impl How {
+    /// The answer, where it is JSON; people were told on the way.
+    fn answer(
+        self,
+        exit: Exit,
+        entry: Option<u32>,
+        events: &[Event],
+        left: &[String],
+        session: &mut Session<'_>,
+    ) -> Result<(), Failure> {
+        if !self.json {
+            return Ok(());
+        }
+        let entries = Vec::from_iter(entry);
+        session.json(&Answer { version: 1, end: exit.into(), entries, events, left, unread: &[] })
+    }
 }
 
 impl Args {
@@ -300,16 +208,7 @@ pub(super) fn carry_out(
         Err(ApplyError::NotBegun(_) | ApplyError::Undone(_)) => Exit::RolledBack,
         Err(ApplyError::Left { .. }) => Exit::Incomplete,
     };
-    if how.json {
-        session.json(&Answer {
-            version: 1,
-            end: exit.into(),
-            entries: vec![entry.number],
-            events: &events,
-            left: &left,
-            unread: &[],
-        })?;
-    }
+    how.answer(exit, Some(entry.number), &events, &left, session)?;
     match result {
         Ok(_) => {
             // That nobody listens any more does not undo it.
@@ -419,10 +318,8 @@ fn is_pending(entry: &Entry) -> bool {
 }
 
 pub(super) fn nothing(how: How, session: &mut Session<'_>) -> Result<Exit, Failure> {
-    if how.json {
-        let (end, entries) = (Exit::Success.into(), Vec::new());
-        session.json(&Answer { version: 1, end, entries, events: &[], left: &[], unread: &[] })?;
-    } else {
+    how.answer(Exit::Success, None, &[], &[], session)?;
+    if !how.json {
         writeln!(session.err, "everything is as it should be; nothing was written")?;
     }
     Ok(Exit::Success)
@@ -447,16 +344,8 @@ pub(super) fn dry_run(
             Deed::Run { way: Way::Back, .. } => None,
         })
         .collect();
+    how.answer(Exit::Success, None, &events, &[], session)?;
     if how.json {
-        let (end, entries) = (Exit::Success.into(), Vec::new());
-        session.json(&Answer {
-            version: 1,
-            end,
-            entries,
-            events: &events,
-            left: &[],
-            unread: &[],
-        })?;
         return Ok(Exit::Success);
     }
     for event in &events {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{
     Failure, Session, apply,
-    changes::{StateDir, Stopped, writing},
+    changes::{Stopped, writing},
 };
 use crate::{
     Exit, Fact, Facts, Intent, Source,
@@ -59,8 +59,6 @@ struct Common {
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    state: StateDir,
 }
 
 /// A driver's name is a directory in sysfs, and an argument of modprobe.
@@ -103,7 +101,7 @@ pub(super) fn bind(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failu
     let effects = compile(hands, &steps).map_err(apply::not_compiled)?;
     let journal = match common.dry_run {
         true => return dry_run(common, &judged, &warnings, &effects, session),
-        false => session.journal(hands, &common.state, Duration::from_secs(5))?,
+        false => session.journal(hands, Duration::from_secs(5))?,
     };
     carry_out(common, hands, &journal, (steps, effects), session)
 }
@@ -116,7 +114,7 @@ pub(super) fn unbind(args: &Back, session: &mut Session<'_>) -> Result<Exit, Fai
     let common = &args.common;
     let hands = session.hands()?;
     let hands: &dyn Hands = &hands;
-    let entries = journal::entries(hands, &common.state.path()?).map_err(writing)?;
+    let entries = journal::entries(hands, &session.common.state.path()?).map_err(writing)?;
     let mut judged = Vec::new();
     let mut chosen = Vec::new();
     for function in functions {
@@ -141,7 +139,7 @@ pub(super) fn unbind(args: &Back, session: &mut Session<'_>) -> Result<Exit, Fai
         let (_, effects) = bind::way_back(hands, &facts, &chosen).map_err(unread)?;
         return dry_run(common, &judged, &[], &effects, session);
     }
-    let journal = session.journal(hands, &common.state, Duration::from_secs(5))?;
+    let journal = session.journal(hands, Duration::from_secs(5))?;
     let done = bind::way_back(hands, &facts, &chosen).map_err(unread)?;
     carry_out(common, hands, &journal, done, session)
 }

@@ -13,15 +13,21 @@ use crate::{
     Exit,
     executor::Event,
     hands::{Hands, HandsError, Real},
-    journal::{Journal, JournalError},
+    journal::{DEFAULT_DIR, Journal, JournalError},
 };
 
 /// Where the journal is.
 #[derive(Debug, Clone, clap::Args)]
-pub(super) struct StateDir {
-    /// Where the journal is, below the root.
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/barewire/tune")]
+pub(crate) struct StateDir {
+    /// Where the journal of what was done is, below the root.
+    #[arg(long, global = true, value_name = "DIR", default_value = "/var/lib/barewire/tune")]
     state: PathBuf,
+}
+
+impl Default for StateDir {
+    fn default() -> Self {
+        Self { state: PathBuf::from(DEFAULT_DIR) }
+    }
 }
 
 impl StateDir {
@@ -91,19 +97,15 @@ impl Session<'_> {
     }
 
     /// The journal, opened for writing.
-    pub(super) fn journal(
-        &self,
-        hands: &dyn Hands,
-        state: &StateDir,
-        wait: Duration,
-    ) -> Result<Journal, Failure> {
+    pub(super) fn journal(&self, hands: &dyn Hands, wait: Duration) -> Result<Journal, Failure> {
         if hands.is_live() && !rustix::process::geteuid().is_root() {
             let stopped = Stopped::refused("only root can change the machine");
             return Err(stopped
                 .help("sudo barewire-tune …, or look first: barewire-tune plan")
                 .into());
         }
-        Journal::open(hands, &state.path()?, wait).map_err(|error| writing(error).into())
+        Journal::open(hands, &self.common.state.path()?, wait)
+            .map_err(|error| writing(error).into())
     }
 
     /// Tells what was done. That nobody listens any more stops nothing: the connection may be what was changed.

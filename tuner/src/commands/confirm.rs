@@ -4,7 +4,7 @@ use std::{path::Path, time::Duration};
 
 use super::{
     Failure, Session,
-    changes::{self, StateDir, Stopped},
+    changes::{self, Stopped},
 };
 use crate::{Exit, executor::disarm, hands::Hands};
 
@@ -14,14 +14,12 @@ pub(super) struct Args {
     /// The entry; without it, the one that waits.
     #[arg(value_name = "N")]
     number: Option<u32>,
-    #[command(flatten)]
-    state: StateDir,
 }
 
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let hands = session.hands()?;
     let hands: &dyn Hands = &hands;
-    let journal = session.journal(hands, &args.state, Duration::from_secs(60))?;
+    let journal = session.journal(hands, Duration::from_secs(60))?;
     let entries = journal.entries(hands).map_err(changes::writing)?;
     let asked = entries.into_iter().rev().find(|entry| match args.number {
         Some(number) => entry.number == number,

@@ -2,11 +2,7 @@
 
 use std::{io, thread, time::Duration};
 
-use super::{
-    Failure, Session,
-    changes::{StateDir, Stopped},
-    rollback,
-};
+use super::{Failure, Session, changes::Stopped, rollback};
 use crate::{Exit, executor};
 
 /// Wait, and roll back unless somebody confirmed.
@@ -18,8 +14,6 @@ pub(super) struct Args {
     /// The entry.
     #[arg(long, value_name = "N")]
     to: u32,
-    #[command(flatten)]
-    state: StateDir,
 }
 
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
@@ -41,7 +35,6 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         force: false,
         unless_confirmed: true,
         json: false,
-        state: args.state.clone(),
     };
     rollback::run(&args, &mut silent)
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Failure, Session,
-    changes::{self, StateDir, Stopped},
+    changes::{self, Stopped},
 };
 use crate::{
     Exit,
@@ -19,14 +19,13 @@ pub(super) struct Args {
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    state: StateDir,
 }
 
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let hands = session.hands()?;
     let hands: &dyn Hands = &hands;
-    let mut entries = journal::entries(hands, &args.state.path()?).map_err(changes::reading)?;
+    let mut entries =
+        journal::entries(hands, &session.common.state.path()?).map_err(changes::reading)?;
     if let Some(number) = args.number {
         entries.retain(|entry| entry.number == number);
         if entries.is_empty() {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     Failure, Session,
-    changes::{self, Answer, StateDir, Stopped},
+    changes::{self, Answer, Stopped},
 };
 use crate::{
     Exit,
@@ -31,8 +31,6 @@ pub(super) struct Args {
     /// Answer in JSON.
     #[arg(long)]
     pub(super) json: bool,
-    #[command(flatten)]
-    pub(super) state: StateDir,
 }
 
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
@@ -40,7 +38,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     let hands: &dyn Hands = &hands;
     // The switch must not give way to an `apply` that hangs.
     let wait = Duration::from_secs(if args.unless_confirmed { 600 } else { 5 });
-    let journal = session.journal(hands, &args.state, wait)?;
+    let journal = session.journal(hands, wait)?;
     let (entries, damaged) = read(args, hands, &journal)?;
     if args.unless_confirmed {
         let entry = entries.iter().find(|entry| Some(entry.number) == args.to);

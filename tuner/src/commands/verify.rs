@@ -4,10 +4,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::{
-    Failure, Session, apply,
-    changes::{self, StateDir},
-};
+use super::{Failure, Session, apply, changes};
 use crate::{
     Exit,
     executor::{Event, Standing, Verified, verify},
@@ -24,8 +21,6 @@ pub(super) struct Args {
     /// Answer in JSON.
     #[arg(long)]
     json: bool,
-    #[command(flatten)]
-    state: StateDir,
 }
 
 /// What `verify --json` answers.
@@ -46,12 +41,12 @@ struct Answer<'a> {
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let hands = session.hands()?;
     let hands: &dyn Hands = &hands;
-    let state = args.state.path()?;
+    let state = session.common.state.path()?;
     let mut entries = journal::entries(hands, &state).map_err(changes::reading)?;
     let mut made_lasting = None;
     let mut events = Vec::new();
     if args.boot && entries.iter().any(|entry| entry.is_active() && entry.trial.is_some()) {
-        let journal = session.journal(hands, &args.state, Duration::from_secs(60))?;
+        let journal = session.journal(hands, Duration::from_secs(60))?;
         entries = journal.entries(hands).map_err(changes::writing)?;
         let promoted = apply::promote(hands, &journal, &entries, &mut |event| {
             if !args.json {

@@ -11,10 +11,7 @@ use std::{
 
 use clap::ValueEnum;
 
-use super::{
-    Failure, Session, apply,
-    changes::{self, StateDir},
-};
+use super::{Failure, Session, apply, changes};
 use crate::{
     Exit,
     executor::{self, Verified},
@@ -35,8 +32,6 @@ pub(super) struct Args {
     /// Where the last look is kept.
     #[arg(long, value_name = "FILE", default_value = "/var/lib/barewire/tune/watch.json")]
     last: PathBuf,
-    #[command(flatten)]
-    state: StateDir,
     /// What to do about what was applied and is something else now.
     #[arg(long, value_enum, default_value_t = Policy::Report)]
     policy: Policy,
@@ -76,7 +71,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
 fn once(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
     let before = last_state(&args.last)?;
     let report = session.look(super::Measure::default())?.report();
-    let mut applied = standing(args, session)?;
+    let mut applied = standing(session)?;
     if let Some(file) = &args.textfile {
         let mut text = Vec::new();
         report::prometheus::write(&report, &mut text)?;
@@ -99,9 +94,9 @@ fn once(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
         && !State::of(&report).with_applied(&applied).drifted.is_empty()
     {
         let hands = session.hands()?;
-        let count = apply::reassert(&hands, &args.state, session)?;
+        let count = apply::reassert(&hands, session)?;
         writeln!(session.err, "set {count} things again")?;
-        applied = standing(args, session)?;
+        applied = standing(session)?;
     }
     session.out.flush()?;
     // Last, so that an event that could not be said is said the next time.
@@ -110,12 +105,13 @@ fn once(args: &Args, session: &mut Session<'_>) -> Result<(), Failure> {
 }
 
 /// How everything stands that was applied here; nothing of a captured machine, or where nothing was.
-fn standing(args: &Args, session: &Session<'_>) -> Result<Vec<Verified>, Failure> {
+fn standing(session: &Session<'_>) -> Result<Vec<Verified>, Failure> {
     if session.common.snapshot.is_some() {
         return Ok(Vec::new());
     }
     let hands = session.hands()?;
-    let entries = journal::entries(&hands, &args.state.path()?).map_err(changes::reading)?;
+    let entries =
+        journal::entries(&hands, &session.common.state.path()?).map_err(changes::reading)?;
     Ok(executor::verify(&hands, &entries))
 }
 

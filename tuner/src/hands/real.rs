@@ -339,7 +339,7 @@ impl Hands for Real {
         let deadline = Instant::now() + wait;
         loop {
             match flock(&fd, FlockOperation::NonBlockingLockExclusive) {
-                Ok(()) => return Ok(Lock { _file: Some(fd) }),
+                Ok(()) => return Ok(Lock { file: Some(fd) }),
                 Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
                     thread::sleep(Duration::from_millis(50));
                 }
@@ -349,5 +349,26 @@ impl Hands for Real {
                 Err(errno) => return Err(fail(errno)),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_that_was_given_back_is_free_whoever_has_a_copy_of_its_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let hands = Real::at(dir.path()).unwrap();
+        let lock = hands.lock("lock", Duration::ZERO).unwrap();
+        let taken = hands.lock("lock", Duration::ZERO);
+        assert!(matches!(taken, Err(HandsError::Locked { .. })), "{taken:?}");
+        // As a command has it between fork and exec.
+        let copy = lock.file.as_ref().unwrap().try_clone().unwrap();
+
+        drop(lock);
+
+        hands.lock("lock", Duration::ZERO).unwrap();
+        drop(copy);
     }
 }

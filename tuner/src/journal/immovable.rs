@@ -71,7 +71,7 @@ impl Journal {
 /// The interrupts that this kernel would not move, of those that are there with their handlers; absent when it was never
 /// tried.
 pub(crate) fn read(source: &Source, there: &[(u32, &str)]) -> Fact<BTreeSet<u32>> {
-    let path = format!("{}/{FILE}", super::DEFAULT_DIR);
+    let path = format!("{}/{FILE}", source.state());
     let text: Fact<String> = source.root().text_up_to(&path, MOST).into();
     text.and_then(|text| match serde_json::from_str::<Immovable>(&text) {
         Err(error) => Fact::unknown(format!("/{path} can not be read: {error}")),
@@ -88,4 +88,29 @@ pub(crate) fn read(source: &Source, there: &[(u32, &str)]) -> Fact<BTreeSet<u32>
 /// `30` of `proc/irq/30/smp_affinity_list`.
 fn number(path: &str) -> Option<u32> {
     path.strip_prefix("proc/irq/")?.split('/').next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_is_read_where_the_journal_is() {
+        let dir = tempfile::tempdir().unwrap();
+        let put = |path: &str, text: &str| {
+            let path = dir.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        };
+        put("proc/sys/kernel/osrelease", "6.1.0\n");
+        put(
+            "srv/tune/immovable.json",
+            r#"{"version":1,"kernel":"6.1.0","interrupts":{"31":"pciehp"}}"#,
+        );
+        let source = Source::at(dir.path()).unwrap();
+
+        assert_eq!(read(&source, &[(31, "pciehp")]), Fact::Absent);
+        let known = read(&source.with_state("srv/tune"), &[(31, "pciehp"), (32, "eth0")]);
+        assert_eq!(known, Fact::Is(BTreeSet::from([31])));
+    }
 }

@@ -64,7 +64,7 @@ pub(super) fn run(
         let why = intent.placement.why().unwrap_or_default().to_owned();
         return Err(Stopped::refused(format!("no workers can be placed: {why}")).into());
     };
-    let journal = session.journal(hands, &args.state, Duration::from_secs(5))?;
+    let journal = session.journal(hands, Duration::from_secs(5))?;
     let (groups, left_out) = keep::groups(plan.steps);
     let seed = fastrand::u64(..1 << 32);
     let mut random = fastrand::Rng::with_seed(seed);

@@ -6,7 +6,7 @@ use super::Nic;
 use crate::{
     Fact, Source,
     hands::{EthtoolGroup, Settings},
-    journal::{DEFAULT_DIR, Deed, Entry, Progress},
+    journal::{Deed, Entry, Progress},
     knob::{Knob, Value},
 };
 
@@ -29,7 +29,7 @@ const ENTRY: usize = 16 << 20;
 
 /// What is in force; later runs take the place of earlier ones. Absent without a journal.
 pub(super) fn read(source: &Source) -> Fact<Vec<Applied>> {
-    let names = match source.names(DEFAULT_DIR) {
+    let names = match source.names(source.state()) {
         Fact::Is(names) => names,
         Fact::Absent => return Fact::Absent,
         Fact::Unknown { why } => return Fact::Unknown { why },
@@ -40,7 +40,7 @@ pub(super) fn read(source: &Source) -> Fact<Vec<Applied>> {
     let names: Vec<String> = names.into_iter().filter(is_entry).collect();
     let mut found: Vec<Applied> = Vec::new();
     for name in names.iter().skip(names.len().saturating_sub(MOST)) {
-        let path = format!("{DEFAULT_DIR}/{name}");
+        let path = format!("{}/{name}", source.state());
         let entry: Entry = match source.root().text_up_to(&path, ENTRY) {
             Ok(text) => match serde_json::from_str(&text) {
                 Ok(entry) => entry,

@@ -1,0 +1,122 @@
+//! `barewire-tune apply --boot`: what does not outlive a reboot, set again.
+
+use std::time::Duration;
+
+use super::{Args, How, dry_run, failed, new_entry, next_number, nothing, refuse_company};
+use crate::{
+    Exit,
+    commands::{
+        Failure, Session,
+        changes::{self, Stopped},
+    },
+    executor::{self, ApplyError, boot_id, boot_steps, compile_each},
+    hands::Hands,
+    journal::{Effect, Entry, Journal, Kind},
+    plan::Step,
+};
+
+/// `apply --boot`
+pub(super) fn again(
+    args: &Args,
+    hands: &dyn Hands,
+    session: &mut Session<'_>,
+) -> Result<Exit, Failure> {
+    refuse_company(args, hands, &[])?;
+    let journal = session.journal(hands, Duration::from_secs(60))?;
+    let (steps, effects) = forgotten(hands, &journal, session)?;
+    if args.dry_run {
+        return dry_run(args.how(), &effects, session);
+    }
+    let number = next_number(hands, &journal)?;
+    // What earlier boots set is gone with them.
+    let boot = boot_id(hands);
+    for old in journal.entries(hands).map_err(changes::writing)? {
+        if old.kind == Kind::Boot && old.boot != boot {
+            journal.forget(hands, old.number).map_err(changes::writing)?;
+        }
+    }
+    if effects.is_empty() {
+        return nothing(args.how(), session);
+    }
+    let entry = new_entry(hands, number, Kind::Boot, steps, effects);
+    carry_out_each(args.how(), hands, &journal, entry, session)
+}
+
+/// Does what an entry says as far as it can be done: a machine of which one knob is gone is not left untuned.
+pub(super) fn carry_out_each(
+    how: How,
+    hands: &dyn Hands,
+    journal: &Journal,
+    mut entry: Entry,
+    session: &mut Session<'_>,
+) -> Result<Exit, Failure> {
+    let mut events = Vec::new();
+    let result = executor::apply_each(hands, journal, &mut entry, &mut |event| {
+        if !how.json {
+            session.tell(&event);
+        }
+        events.push(event);
+    });
+    let (exit, left) = match &result {
+        Ok((_, failures)) if failures.is_empty() => (Exit::Success, Vec::new()),
+        Ok((_, failures)) => (Exit::Incomplete, failures.clone()),
+        Err(ApplyError::NotBegun(_) | ApplyError::Undone(_)) => (Exit::RolledBack, Vec::new()),
+        Err(ApplyError::Left { left, .. }) => (Exit::Incomplete, left.clone()),
+    };
+    how.answer(exit, Some(entry.number), &events, &left, session)?;
+    let (applied, failures) = result.map_err(|error| failed(&entry, error))?;
+    let number = changes::numbered(entry.number);
+    if failures.is_empty() {
+        writeln!(
+            session.err,
+            "set again as {number}; `barewire-tune rollback --to {number}` undoes it"
+        )?;
+        return Ok(exit);
+    }
+    for failure in &failures {
+        writeln!(session.err, "not set: {}", failure.trim_end())?;
+    }
+    let what = format!(
+        "set again as {number}, but not all of it: {} done, {} not",
+        applied.done,
+        failures.len()
+    );
+    Err(Stopped::new(exit, what).help(format!("barewire-tune history {number}")).into())
+}
+
+/// What is in force and the kernel does not have: since a boot, or because somebody set it otherwise.
+fn forgotten(
+    hands: &dyn Hands,
+    journal: &Journal,
+    session: &mut Session<'_>,
+) -> Result<(Vec<Step>, Vec<Effect>), Failure> {
+    let entries = journal.entries(hands).map_err(changes::writing)?;
+    let steps = boot_steps(hands, &entries);
+    let (effects, errors) = compile_each(hands, &steps);
+    for error in errors {
+        // One device that is not there must not leave all the others untuned.
+        writeln!(session.err, "warning: {}", executor::chain(&error))?;
+    }
+    Ok((steps, effects))
+}
+
+/// Sets again what is in force and is something else now; says how much that was.
+pub(in crate::commands) fn reassert(
+    hands: &dyn Hands,
+    session: &mut Session<'_>,
+) -> Result<usize, Failure> {
+    let journal = session.journal(hands, Duration::from_secs(5))?;
+    let (steps, effects) = forgotten(hands, &journal, session)?;
+    let count = effects.len();
+    if count > 0 {
+        let number = next_number(hands, &journal)?;
+        let mut entry = new_entry(hands, number, Kind::Boot, steps, effects);
+        let (applied, failures) = executor::apply_each(hands, &journal, &mut entry, &mut |_| {})
+            .map_err(|error| failed(&entry, error))?;
+        for failure in failures {
+            writeln!(session.err, "warning: not set: {}", failure.trim_end())?;
+        }
+        return Ok(applied.done);
+    }
+    Ok(0)
+}
