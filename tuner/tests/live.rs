@@ -90,12 +90,18 @@ fn knobs_of_this_machine_are_turned_and_turned_back() {
     let choice = |now: &str| if now.contains("[never]") { "madvise" } else { "never" }.to_owned();
     let mask = |now: &str| if now.trim() == "1" { "3" } else { "1" }.to_owned();
     type Other<'a> = &'a dyn Fn(&str) -> String;
-    let knobs: [(&str, Form, Other<'_>); 5] = [
+    let list = |now: &str| if now.trim() == "0" { "0-1" } else { "0" }.to_owned();
+    let knobs: [(&str, Form, Other<'_>); 10] = [
         ("proc/sys/vm/swappiness", Form::Number, &number),
         ("proc/sys/vm/stat_interval", Form::Number, &number),
         ("sys/kernel/mm/transparent_hugepage/enabled", Form::Choice, &choice),
         ("sys/kernel/mm/transparent_hugepage/defrag", Form::Choice, &choice),
+        ("sys/kernel/mm/transparent_hugepage/khugepaged/defrag", Form::Number, &number),
         ("sys/devices/virtual/workqueue/cpumask", Form::CpuMask, &mask),
+        ("proc/irq/default_smp_affinity", Form::CpuMask, &mask),
+        ("proc/sys/kernel/watchdog_cpumask", Form::CpuList, &list),
+        ("proc/sys/kernel/timer_migration", Form::Number, &number),
+        ("proc/sys/vm/compaction_proactiveness", Form::Number, &number),
     ];
     let sleeper = Command::new("sleep").arg("600").spawn().unwrap();
     let pid = sleeper.id();
@@ -131,9 +137,18 @@ fn knobs_of_this_machine_are_turned_and_turned_back() {
         before.keys().map(|at| (at.clone(), fs::read_to_string(at).unwrap())).collect()
     };
 
+    let all_before = everything(&state, "before");
+
     let (exit, said) = run(&["apply", "--adopt", "--plan", plan.to_str().unwrap()]);
 
     assert_eq!(exit, Some(0), "{said}");
+    let during = different(&all_before, &everything(&state, "during"));
+    let is_knob = |line: &&String| {
+        let name = line.split(": ").next().unwrap_or_default();
+        before.contains_key(&format!("/{name}"))
+    };
+    let others: Vec<&String> = during.iter().filter(|line| !is_knob(line)).collect();
+    assert!(!during.is_empty() && others.is_empty(), "others than the knobs: {others:#?}");
     for (path, text) in now() {
         assert_ne!(text, before[&path], "{path} was not turned");
     }
@@ -146,6 +161,71 @@ fn knobs_of_this_machine_are_turned_and_turned_back() {
     assert_eq!(exit, Some(0), "{said}");
     assert_eq!(now(), before);
     assert_eq!(allowed(pid), affinity);
+    let after = different(&all_before, &everything(&state, "after"));
+    assert!(after.is_empty(), "{after:#?}");
+}
+
+/// What a capture has that is not the same twice, whoever looks: a part of a path, and why.
+const VOLATILE: [(&str, &str); 9] = [
+    ("proc/self", "it is about the program that captures"),
+    ("proc/stat", "time goes on"),
+    ("meminfo", "memory is used and given back"),
+    ("free_hugepages", "other programs take pages and give them back"),
+    ("resv_hugepages", "the same"),
+    ("barewire/asked/route/", "interfaces and namespaces come and go with other tests"),
+    ("barewire/asked/perf/", "it is about threads and their open files"),
+    ("barewire/asked/memory/daemons", "the same"),
+    ("barewire/capture.json", "it names what could not be read, of threads too"),
+];
+
+/// Everything that the tuner reads of this machine: a capture's files, without those that are volatile, threads, and
+/// interfaces that have no device, for they come and go with other tests.
+fn everything(state: &Path, name: &str) -> BTreeMap<String, Vec<u8>> {
+    let folder = state.parent().unwrap().join(name);
+    let output = Command::new(BINARY).args(["facts", "--capture"]).arg(&folder).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let is_thread = |path: &str| {
+        let rest = path.strip_prefix("proc/").unwrap_or_default();
+        rest.starts_with(|c: char| c.is_ascii_digit())
+    };
+    let interfaces = fs::read_dir("/sys/class/net").unwrap().map(|entry| entry.unwrap().path());
+    let virtual_ones: Vec<String> = interfaces
+        .filter(|path| !path.join("device").exists())
+        .map(|path| format!("/{}", path.file_name().unwrap().to_str().unwrap()))
+        .collect();
+    let mut files = BTreeMap::new();
+    let mut folders = vec![folder.clone()];
+    while let Some(dir) = folders.pop() {
+        for entry in fs::read_dir(dir).unwrap().map(Result::unwrap) {
+            let (path, kind) = (entry.path(), entry.file_type().unwrap());
+            let name = path.strip_prefix(&folder).unwrap().to_str().unwrap().to_owned();
+            let is_volatile = is_thread(&name)
+                || VOLATILE.iter().any(|(part, _)| name.contains(part))
+                || virtual_ones.iter().any(|interface| {
+                    name.strip_suffix(".json").unwrap_or(&name).ends_with(interface.as_str())
+                        || name.contains(&format!("{interface}/"))
+                });
+            if kind.is_dir() {
+                folders.push(path);
+            } else if !is_volatile {
+                let what = match kind.is_symlink() {
+                    true => fs::read_link(&path).unwrap().into_os_string().into_encoded_bytes(),
+                    false => fs::read(&path).unwrap(),
+                };
+                files.insert(name, what);
+            }
+        }
+    }
+    assert!(files.len() > 100, "only {} files", files.len());
+    files
+}
+
+/// The files that are not the same.
+fn different(one: &BTreeMap<String, Vec<u8>>, other: &BTreeMap<String, Vec<u8>>) -> Vec<String> {
+    let text = |bytes: Option<&Vec<u8>>| bytes.map(|b| String::from_utf8_lossy(b).into_owned());
+    let names: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+    let differ = names.into_iter().filter(|name| one.get(*name) != other.get(*name));
+    differ.map(|n| format!("{n}: {:?} and {:?}", text(one.get(n)), text(other.get(n)))).collect()
 }
 
 #[test]

@@ -393,5 +393,7 @@ mod tests {
         let many = with(21).expect("CLK-05", Info);
         assert!(many.fix.is_empty() && many.is_contested);
         with(20).undecided("too few CPUs").expect("CLK-05", Unknown);
+        let uncounted = crate::Measured { softirqs: Fact::unknown("denied"), ..quiet_seconds() };
+        Fake::new().file(FILE, "1").measured(uncounted).expect("CLK-05", Info);
     }
 }

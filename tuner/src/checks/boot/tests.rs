@@ -100,6 +100,15 @@ fn a_choice_for_one_boot_needs_a_block_that_grub_can_write() {
         .with(&entry("b"), "linux /b\n")
         .expect("BOOT-05", Good);
     systemd().with(&entry("a"), "title no kernel\n").expect("BOOT-05", Bad);
+
+    let deployment = |name: &str| format!("boot/loader/entries/{name}.conf");
+    let ostree = || Sample::empty().with("run/ostree-booted", "");
+    ostree().with(&deployment("a"), "linux /a\n").expect("BOOT-05", Warn);
+    ostree()
+        .with(&deployment("a"), "linux /a\n")
+        .with(&deployment("b"), "linux /b\n")
+        .expect("BOOT-05", Good);
+    ostree().with(&deployment("a"), "title no kernel\n").expect("BOOT-05", Bad);
 }
 
 #[test]

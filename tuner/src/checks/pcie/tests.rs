@@ -273,10 +273,13 @@ fn a_group_is_the_daemons_and_nobody_elses() {
         Sample::server().asked("files/dev-vfio", &Fact::Is(files))
     };
     let service = "root:x:0:0::/root:/bin/sh\nbarewire:x:990:990::/:/bin/false\n";
-    machine(file("4", 990, 0o600)).with("etc/passwd", service).expect("VFIO-05", Good);
-    machine(file("4", 0, 0o600)).with("etc/passwd", service).expect("VFIO-05", Warn);
+    let fine = machine(file("4", 990, 0o600)).with("etc/passwd", service);
+    assert_eq!(fine.expect("VFIO-05", Good).advice, None);
+    let closed = machine(file("4", 0, 0o600)).with("etc/passwd", service);
+    assert!(closed.expect("VFIO-05", Warn).advice.is_some());
     machine(file("4", 0, 0o600)).expect("VFIO-05", Good);
-    machine(file("4", 990, 0o666)).with("etc/passwd", service).expect("VFIO-05", Bad);
+    let open = machine(file("4", 990, 0o666)).with("etc/passwd", service);
+    assert!(open.expect("VFIO-05", Bad).advice.is_some());
     Sample::server()
         .asked("files/dev-vfio", &Fact::<Vec<DeviceFile>>::Absent)
         .expect("VFIO-05", NotApplicable);
