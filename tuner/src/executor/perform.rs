@@ -92,14 +92,16 @@ pub fn apply_each(
     };
     let mut applied = Applied { done: 0, skipped: 0 };
     let (mut failed, mut failures) = (BTreeSet::new(), Vec::new());
+    let mut begun = 0;
     for index in 0..entry.effects.len() {
         let step = entry.effects[index].step;
         let is_way_back = matches!(entry.effects[index].deed, Deed::Run { way: Way::Back, .. });
         if is_way_back || failed.contains(&step) {
             continue;
         }
-        entry.effects[index].progress = Progress::Writing;
-        journal.save(hands, entry).map_err(stopped)?;
+        if index >= begun {
+            begun = begin(hands, journal, entry, index).map_err(stopped)?;
+        }
         match perform(hands, &mut entry.effects[index], tell) {
             Ok(()) if matches!(entry.effects[index].progress, Progress::Skipped { .. }) => {
                 applied.skipped += 1;
@@ -107,6 +109,8 @@ pub fn apply_each(
             Ok(()) => applied.done += 1,
             Err(error) => {
                 failed.insert(step);
+                let of_it = |effect: &&mut Effect| effect.step == step;
+                not_begun(entry.effects[index + 1..begun].iter_mut().filter(of_it));
                 let (what, why) = (error.what().to_owned(), chain(&error));
                 tell(Event::Failed { what, why: why.clone() });
                 failures.push(why);
@@ -129,16 +133,17 @@ fn perform_all(
     tell: &mut dyn FnMut(Event),
 ) -> Result<Applied, EffectError> {
     let mut applied = Applied { done: 0, skipped: 0 };
+    let mut begun = 0;
     for index in 0..entry.effects.len() {
         if matches!(entry.effects[index].deed, Deed::Run { way: Way::Back, .. }) {
             continue;
         }
-        // This also writes down how the one before went.
-        entry.effects[index].progress = Progress::Writing;
-        journal.save(hands, entry)?;
-        match perform(hands, &mut entry.effects[index], tell) {
-            Ok(()) => {}
-            Err(error) => return Err(error),
+        if index >= begun {
+            begun = begin(hands, journal, entry, index)?;
+        }
+        if let Err(error) = perform(hands, &mut entry.effects[index], tell) {
+            not_begun(entry.effects[index + 1..begun].iter_mut());
+            return Err(error);
         }
         match entry.effects[index].progress {
             Progress::Skipped { .. } => applied.skipped += 1,
@@ -148,6 +153,38 @@ fn perform_all(
     entry.state = State::Applied;
     journal.save(hands, entry)?;
     Ok(applied)
+}
+
+/// Writes down that an effect is begun, and how those before it went. A large machine has a thousand interrupts and
+/// kernel threads: those that follow one another are begun together, or each would cost a journal of its own. What was
+/// begun and not done is found as it was on the way back. Gives back the first effect that is not begun.
+fn begin(
+    hands: &dyn Hands,
+    journal: &Journal,
+    entry: &mut Entry,
+    index: usize,
+) -> Result<usize, JournalError> {
+    let is_small = |effect: &&Effect| match &effect.deed {
+        Deed::Turn { knob, .. } => comes_and_goes(knob),
+        Deed::Run { .. } => false,
+    };
+    let small = entry.effects[index..].iter().take_while(is_small).count();
+    let end = index + small.max(1);
+    for effect in &mut entry.effects[index..end] {
+        effect.progress = Progress::Writing;
+    }
+    match journal.save(hands, entry) {
+        Ok(()) => Ok(end),
+        Err(error) => {
+            not_begun(entry.effects[index..end].iter_mut());
+            Err(error)
+        }
+    }
+}
+
+/// Nothing of these is ours, although they were written down.
+fn not_begun<'a>(effects: impl Iterator<Item = &'a mut Effect>) {
+    effects.for_each(|effect| effect.progress = Progress::Planned);
 }
 
 fn perform(
@@ -218,7 +255,7 @@ fn perform(
 }
 
 /// Threads end and interrupts are freed while we work.
-fn comes_and_goes(knob: &Knob) -> bool {
+pub(super) fn comes_and_goes(knob: &Knob) -> bool {
     match knob {
         Knob::Affinity { .. } => true,
         Knob::Kernel { path, .. } => is_about_an_interrupt(path),

@@ -26,6 +26,8 @@ use crate::{
     plan::{Blast, Scope, Step},
 };
 
+mod many;
+
 const STATE: &str = "var/lib/barewire/tune";
 const THP: &str = "sys/kernel/mm/transparent_hugepage/enabled";
 const IRQ: &str = "proc/irq/30/smp_affinity_list";

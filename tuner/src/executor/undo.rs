@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Event, boot_id};
+use super::{Event, boot_id, perform::comes_and_goes};
 use crate::{
     hands::Hands,
     journal::{Deed, Entry, Journal, JournalError, Progress, State, Way},
@@ -57,8 +57,9 @@ pub fn undo(
     tell: &mut dyn FnMut(Event),
 ) -> Result<UndoneEntry, JournalError> {
     // A kill may have come between the last effect and the command that tells of it.
-    let is_any = entry.state != State::Applied
-        && entry.effects.iter().any(|effect| effect.progress == Progress::Undone);
+    let is_any = entry.state == State::Undoing
+        || entry.state != State::Applied
+            && entry.effects.iter().any(|effect| effect.progress == Progress::Undone);
     entry.state = State::Undoing;
     let mut way_back = WayBack {
         hands,
@@ -66,6 +67,7 @@ pub fn undo(
         overwrite,
         is_same_boot: entry.boot == boot_id(hands),
         is_any,
+        is_told: false,
         never_ran: BTreeSet::new(),
         undone: UndoneEntry::default(),
     };
@@ -95,6 +97,8 @@ pub(super) fn undo_step(
         overwrite: Overwrite::Values,
         is_same_boot: true,
         is_any: false,
+        // That it was begun is enough.
+        is_told: true,
         never_ran: BTreeSet::new(),
         undone: UndoneEntry::default(),
     };
@@ -113,6 +117,8 @@ struct WayBack<'a> {
     is_same_boot: bool,
     /// Was anything put back that a command has to tell of?
     is_any: bool,
+    /// Does the journal say that it is being undone?
+    is_told: bool,
     /// The commands that could not even be started on the way there.
     never_ran: BTreeSet<Vec<String>>,
     undone: UndoneEntry,
@@ -142,6 +148,7 @@ impl WayBack<'_> {
             Deed::Run { command, way: Way::Back } => {
                 entry.effects[index].progress = Progress::Undoing;
                 self.journal.save(self.hands, entry)?;
+                self.is_told = true;
                 let words: Vec<&str> = command.iter().map(String::as_str).collect();
                 let what = command.join(" ");
                 entry.effects[index].progress = match self.hands.must_run(&words) {
@@ -180,12 +187,19 @@ impl WayBack<'_> {
             entry.effects[index].progress = Progress::Undone;
             return Ok(());
         }
+        let is_told = &mut self.is_told;
         let tried = restore(
             &Restore { hands, knob: &knob, from: &from, to: &to, before: &before },
             self.overwrite,
             || {
                 entry.effects[index].progress = Progress::Undoing;
-                journal.save(hands, entry)
+                // One of many, as when they were begun: what the journal knows of it is enough to do this again.
+                if *is_told && comes_and_goes(&knob) {
+                    return Ok(());
+                }
+                journal.save(hands, entry)?;
+                *is_told = true;
+                Ok(())
             },
         );
         entry.effects[index].progress = match tried {
