@@ -147,7 +147,7 @@ impl Entry {
         let (mut commands, mut by_hand) =
             (Vec::new(), finding.advice.iter().cloned().collect::<Vec<_>>());
         for change in &finding.fix {
-            match change.shell_on(loader) {
+            match change.shell_on(loader, "") {
                 Ok(lines) => commands.extend(lines),
                 Err(what) => by_hand.push(what),
             }

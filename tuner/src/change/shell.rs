@@ -30,17 +30,18 @@ impl Change {
         self.shell_below("")
     }
 
-    /// The same on a machine that is known: a kernel parameter goes where its boot loader keeps it.
+    /// The same on a machine that is known: a kernel parameter goes where its boot loader keeps it. `root` is as for
+    /// [`Change::shell_below`].
     ///
     /// # Errors
     /// What a person has to do, where no command does it.
-    pub fn shell_on(&self, loader: Option<&Loader>) -> Result<Vec<String>, String> {
+    pub fn shell_on(&self, loader: Option<&Loader>, root: &str) -> Result<Vec<String>, String> {
         match self {
             Self::BootParameter { key, value } => {
                 let arguments = boot::Arguments::of(key, value);
-                boot::shell::commands(loader, &arguments, &|path| quote(&format!("/{path}")))
+                boot::shell::commands(loader, &arguments, &|path| quote(&format!("{root}/{path}")))
             }
-            other => Ok(other.shell()),
+            other => Ok(other.shell_below(root)),
         }
     }
 

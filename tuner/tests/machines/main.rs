@@ -9,4 +9,5 @@ mod consumers;
 mod fixture;
 mod notation;
 mod planted;
+mod refused;
 mod reports;
