@@ -125,8 +125,9 @@ pub(super) const PACKAGES: &[Package] = &[
         files: &[],
         folders: &[],
         depends: &[],
-        drivers: &[],
-        recommends: &["barewire", "dpdk-dev"],
+        // What its wires between ports need whatever the ports are.
+        drivers: &["bus_pci", "bus_vdev", "mempool_ring"],
+        recommends: &["barewire", "dpdk-dev", "librte-meta-net"],
         suggests: &["iperf3"],
     },
 ];
