@@ -2,11 +2,12 @@
 
 use std::{
     io::{self, IsTerminal as _},
+    net::Ipv4Addr,
     path::PathBuf,
 };
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use config::CpuId;
+use config::{CpuId, MacAddress};
 
 use crate::{
     compare::FailOn,
@@ -38,6 +39,8 @@ pub enum Command {
     Report(ReportArgs),
     /// What this host can be believed about: its class, from what it does to a thread that wants to be left alone
     Qualify(QualifyArgs),
+    /// TRex as a second generator on two ports, where it is installed: loads and sizes, frames and times as it counts them
+    Trex(TrexArgs),
     /// barewired against dpdk-testpmd: the same core, the same virtual devices, the same settings
     Peer(PeerArgs),
     /// Send back what comes: the kernel's side of `run`
@@ -75,6 +78,9 @@ pub struct RunArgs {
     /// testpmd's file; by default `dpdk-testpmd` of the system
     #[arg(long, value_name = "PATH")]
     pub testpmd: Option<PathBuf>,
+    /// Measure although the CPU's counter does not run at one rate, so that times are not to be trusted
+    #[arg(long)]
+    pub unsteady_counter: bool,
     /// Print the groups of result.json instead of the summary
     #[arg(long)]
     pub json: bool,
@@ -120,6 +126,47 @@ pub struct QualifyArgs {
     /// The CPU whose class it is; the last by default
     #[arg(long, value_name = "N", value_parser = cpu)]
     pub cpu: Option<CpuId>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `barewire-bench trex`
+#[derive(Debug, Clone, Args)]
+pub struct TrexArgs {
+    /// TRex's directory, with t-rex-64 in it
+    #[arg(long, value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Its configuration: which ports, which cores
+    #[arg(long, value_name = "FILE", default_value = "/etc/trex_cfg.yaml")]
+    pub config: PathBuf,
+    /// Whom frames are addressed to: the first port of the host under test
+    #[arg(long, value_name = "MAC")]
+    pub mac: MacAddress,
+    /// Where they come from
+    #[arg(long, value_name = "IP")]
+    pub source: Ipv4Addr,
+    /// Where they go to
+    #[arg(long, value_name = "IP")]
+    pub destination: Ipv4Addr,
+    /// Flows: source ports that take turns
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=16384))]
+    pub flows: u16,
+    /// Frames a second, each with each size
+    #[arg(long, value_name = "N,…", value_delimiter = ',', required = true, value_parser = load)]
+    pub loads: Vec<f64>,
+    /// Bytes of a frame, with its check sequence
+    #[arg(long, value_name = "N,…", value_delimiter = ',', default_value = "64", value_parser = size)]
+    pub sizes: Vec<usize>,
+    /// How long each is sent, in seconds
+    #[arg(long, value_name = "S", default_value_t = 30.0, value_parser = seconds)]
+    pub seconds: f64,
+    /// Frames come back to the port that they left
+    #[arg(long)]
+    pub one_port: bool,
+    /// Where the result goes, as JSON
+    #[arg(long, short, value_name = "FILE")]
+    pub out: Option<PathBuf>,
     /// As JSON
     #[arg(long)]
     pub json: bool,
@@ -246,6 +293,17 @@ fn at_least_one(text: &str) -> Result<usize, String> {
         Ok(count @ 1..=1000) => Ok(count),
         _ => Err("not a number from 1 to 1000".to_owned()),
     }
+}
+
+fn load(text: &str) -> Result<f64, String> {
+    let load: f64 = text.parse().map_err(|_| format!("\"{text}\" is no number"))?;
+    let is_possible = (1.0..=1e9).contains(&load);
+    if is_possible { Ok(load) } else { Err("1 to 1000000000 frames a second".to_owned()) }
+}
+
+fn size(text: &str) -> Result<usize, String> {
+    let size: usize = text.parse().map_err(|_| format!("\"{text}\" is no number"))?;
+    if (64..=1518).contains(&size) { Ok(size) } else { Err("64 to 1518 bytes".to_owned()) }
 }
 
 fn seconds(text: &str) -> Result<f64, String> {

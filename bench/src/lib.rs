@@ -10,6 +10,7 @@
 //!  report       a run as a page for a browser
 //!  compare      two runs: before and after, here and there
 //!  qualify      what this host can be believed about
+//!  trex         another generator, of somebody else's making
 //!
 //!  probe        probes: when they leave, what they carry, what became of them; no I/O
 //!  wire         what they go through
@@ -39,6 +40,7 @@ pub mod compare;
 pub mod core_time;
 pub mod environment;
 pub mod exit;
+pub mod handoff;
 pub mod http;
 pub mod interrupt;
 pub mod mlrsearch;
@@ -49,4 +51,5 @@ pub mod qualify;
 pub mod report;
 pub mod run;
 pub mod say;
+pub mod trex;
 pub mod wire;

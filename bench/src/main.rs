@@ -7,7 +7,7 @@ use bench::{
     cli::{Cli, Command},
     compare,
     exit::Exit,
-    peer, qualify, report, run, say,
+    peer, qualify, report, run, say, trex,
 };
 use clap::{CommandFactory as _, Parser as _};
 
@@ -24,6 +24,10 @@ fn main() -> ExitCode {
         }),
         Command::Compare(args) => compare::run(&args).unwrap_or_else(|error| failure(&error)),
         Command::Report(args) => report::run(&args).unwrap_or_else(|error| failure(&error)),
+        Command::Trex(args) => trex::run(&args).unwrap_or_else(|error| {
+            say::note(format_args!("{}", chain(&error)));
+            error.exit()
+        }),
         Command::Qualify(args) => qualify::run(&args).unwrap_or_else(|error| failure(&error)),
         Command::Echo(args) => match run::echo::run(&args) {
             Ok(()) => Exit::Measured,

@@ -73,6 +73,30 @@ impl Table {
         }
     }
 
+    /// For the page: on a phone each row becomes a card, with the columns' names beside the values.
+    pub(crate) fn cards(&self) -> Markup {
+        html! {
+            table.cards.named role="table" {
+                caption { (self.caption) }
+                thead role="rowgroup" { tr role="row" {
+                    @for (shown, _) in &self.columns { th scope="col" role="columnheader" { (shown) } }
+                } }
+                tbody role="rowgroup" {
+                    @for row in &self.rows {
+                        tr role="row" {
+                            @for (value, (name, _)) in row.iter().zip(&self.columns).take(1) {
+                                th scope="row" role="rowheader" data-label=(name) { (datum(value)) }
+                            }
+                            @for (value, (name, _)) in row.iter().zip(&self.columns).skip(1) {
+                                td role="cell" data-label=(name) { span { (datum(value)) } }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// RFC 4180, with a line of names.
     pub(crate) fn csv(&self) -> String {
         let mut text = String::new();
@@ -119,6 +143,13 @@ mod tests {
         assert_eq!(table().csv(), "path,p50_ns\r\n\"<b>\"\"x\"\", y\",1500\r\n");
         let page = table().markup().into_string();
         assert!(page.contains("<data value=\"1500\">1.50 µs</data>"), "{page}");
+    }
+
+    #[test]
+    fn a_card_names_each_value() {
+        let page = table().cards().into_string();
+        assert!(page.contains("data-label=\"p50\"><span><data value=\"1500\">"), "{page}");
+        assert!(page.contains("role=\"rowheader\" data-label=\"path\""), "{page}");
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub enum Who {
 )]
 #[serde(rename_all = "kebab-case")]
 pub enum Cause {
-    /// The timer: these gaps begin at one place of its period.
+    /// The timer, as far as their rhythm tells: these gaps begin at one place of its period. Nothing was traced.
     Tick,
     /// Something else.
     Other,
@@ -84,13 +84,13 @@ impl fmt::Display for Who {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::Tick => "tick",
-            Self::Other => "not the tick",
+            Self::Tick => "periodic, at a tick's rate",
+            Self::Other => "not periodic",
         })
     }
 }
 
-/// `of the 140 probes above p99.9, 83 % overlapped a gap of worker 0 (tick, cpu 1), 3 % none`
+/// `of the 140 probes above p99.9, 83 % overlapped a gap of worker 0 (periodic, at a tick's rate, cpu 1), 3 % none`
 impl fmt::Display for Attribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |part: u64| (part * 100 + self.probes / 2) / self.probes.max(1);
@@ -127,8 +127,8 @@ mod tests {
 
         assert_eq!(
             sum.to_string(),
-            "of the 100 probes above p99.9, 33 % overlapped a gap of worker 0 (tick, cpu 1), 6 % overlapped a gap of the \
-             generator (not the tick, cpu 0), 10 % none that is known"
+            "of the 100 probes above p99.9, 33 % overlapped a gap of worker 0 (periodic, at a tick's rate, cpu 1), 6 % overlapped a gap of the \
+             generator (not periodic, cpu 0), 10 % none that is known"
         );
     }
 }

@@ -209,6 +209,9 @@ impl Plan {
     /// The longest trial that goes before all other programs: the kernel lets them wait for 950 ms.
     pub const LONGEST_FIRST: Duration = Duration::from_millis(900);
 
+    /// After a trial that goes before all other programs, these have one part in so many of its time.
+    pub const PAUSE: u32 = 8;
+
     /// One that is built in, or a file.
     ///
     /// # Errors
@@ -377,7 +380,8 @@ impl Plan {
     fn trials_only(&self) -> Duration {
         let starts: Duration =
             self.groups.iter().flat_map(GroupPlan::members).map(|member| member.arm.start()).sum();
-        starts * count(self.blocks) + self.trial() * count(self.trials())
+        let pause = if self.is_first { self.trial() / Self::PAUSE } else { Duration::ZERO };
+        starts * count(self.blocks) + (self.trial() + pause) * count(self.trials())
     }
 
     /// Trials of the whole run.

@@ -237,6 +237,16 @@ impl RunResult {
     }
 }
 
+impl RunResult {
+    /// What a cache line took between the two CPUs before each start: median, least and most, in ns. None when nobody knows.
+    #[must_use]
+    pub fn handoff_ns(&self) -> Option<(u64, u64, u64)> {
+        let mut all: Vec<u64> = self.starts.iter().filter_map(|start| start.handoff_ns).collect();
+        all.sort_unstable();
+        Some((*all.get(all.len() / 2)?, *all.first()?, *all.last()?))
+    }
+}
+
 /// The JSON Schema of [`RunResult`].
 #[must_use]
 pub fn json_schema() -> schemars::Schema {

@@ -153,12 +153,12 @@ impl ThroughputPlan {
     }
 
     /// About how long it takes to search one path: as many loads as halving takes from twice the answer down to the width
-    /// and two more to get there, of which each is decided after a good half of its sum.
+    /// and two more to get there, of which each is decided after a part of its sum.
     #[must_use]
     pub fn expected(&self) -> Duration {
         let [trial, sum] = [self.trial_ms, self.sum_ms].map(Duration::from_millis);
         let per_load = |trial: Duration, sum: Duration| {
-            let trials = (sum.as_secs_f64() * 0.55 / trial.as_secs_f64()).ceil().max(1.0);
+            let trials = (sum.as_secs_f64() * 0.4 / trial.as_secs_f64()).ceil().max(1.0);
             (trial + BETWEEN).mul_f64(trials)
         };
         let loads = (1.0 / self.width).log2().ceil() + 2.0;
@@ -367,7 +367,7 @@ pub struct StrictLatency {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BackToBack {
-    /// Frames a second within the burst, as they really left.
+    /// Frames a second within the burst, as they should leave.
     pub rate: f64,
     /// The longest burst that was tried, in frames.
     pub most: u64,
@@ -375,6 +375,10 @@ pub struct BackToBack {
     pub repeats: usize,
     /// The average of the longest bursts without a loss, in frames.
     pub frames: f64,
+    /// What was missing from longer ones is mostly what the generator kept back while there was room: it can not send at
+    /// this rate while it does the rest of its work.
+    #[serde(default)]
+    pub is_generator_limited: bool,
 }
 
 /// RFC 8219, 7.2 and 7.3, of round trips: a lost frame took for ever.

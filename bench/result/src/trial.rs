@@ -66,6 +66,9 @@ pub struct Trial {
     pub interval_ms: u64,
     /// The longest response of the probes that should have left in each piece, in ns; 0 when none came back.
     pub maxima_ns: Vec<u64>,
+    /// How batched answers came: frames that one receive fetched, and how often. They share a stamp.
+    #[serde(default)]
+    pub receive_bursts: BTreeMap<usize, u64>,
     /// What the kernel counted meanwhile.
     pub counters: Counters,
     /// Frames that came to our socket, and those of them that it had no room for.
@@ -295,6 +298,10 @@ pub struct Started {
     pub configuration: Option<String>,
     /// From nothing until a probe came back, in ms.
     pub ready_ms: f64,
+    /// What a cache line took from the generator's CPU to the measured one and back just before it, in ns. None when others
+    /// had the CPUs.
+    #[serde(default)]
+    pub handoff_ns: Option<u64>,
     /// What its wire is set to, at both ends: names and values. Only of its first start.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub wire: BTreeMap<String, String>,

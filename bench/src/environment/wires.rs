@@ -51,6 +51,7 @@ mod tests {
             command: None,
             configuration: None,
             ready_ms: 1.0,
+            handoff_ns: None,
             wire: wire.collect(),
         }
     }

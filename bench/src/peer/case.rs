@@ -218,10 +218,11 @@ pub fn all() -> Vec<Case> {
         ),
         case(
             "modes",
-            "a capture to a null port, on two CPUs: staged against run-to-completion",
+            "a capture to a null port: one worker, two of them (scaling), and two stages on two CPUs",
             Wiring::Pcap,
             &[Arm::Barewired, Arm::BarewiredStaged, Arm::BarewiredTwo],
             &[
+                ratio(Arm::BarewiredTwo, Arm::Barewired),
                 ratio(Arm::BarewiredStaged, Arm::Barewired),
                 ratio(Arm::BarewiredStaged, Arm::BarewiredTwo),
             ],

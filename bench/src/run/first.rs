@@ -1,7 +1,7 @@
 //! Before everybody else, while a trial lasts: on a machine that others use too, what is measured is the path and not them.
 //!
 //! Generator and path alike, so that no path is better off. In between everybody has the CPUs: the kernel takes its share
-//! for others once they have waited for most of a second, so trials are kept shorter than that.
+//! for others once they have waited for most of a second, so trials are kept shorter than that, and pauses are between.
 
 use config::CpuId;
 use linux::{
@@ -9,7 +9,11 @@ use linux::{
     thread::{Policy, set_policy},
 };
 
-use super::start::Running;
+use super::{plan::Plan, start::Running};
+
+/// After a trial others have the CPUs for one part in so many of its time: of any second more than the twentieth that the
+/// kernel would take for them in the middle of the next one.
+pub const PAUSE: u32 = Plan::PAUSE;
 
 /// Threads that are before all others. Dropping it puts them back.
 #[derive(Debug)]

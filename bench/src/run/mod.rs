@@ -69,6 +69,11 @@ pub enum RunError {
     /// The plan.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// The clock is none.
+    #[error(
+        "this CPU's counter does not run at one rate, so times would not be to be trusted (--unsteady-counter measures all the same)"
+    )]
+    Unsteady,
     /// A capture of the plan.
     #[error(transparent)]
     Replay(#[from] ReplayError),
@@ -103,9 +108,12 @@ impl RunError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Plan(_) | Self::Replay(_) | Self::Usage(_) => Exit::Usage,
-            Self::Own(_) | Self::Dpdk(_) | Self::Wire(_) | Self::Qualify(_) | Self::Io { .. } => {
-                Exit::Failure
-            }
+            Self::Unsteady
+            | Self::Own(_)
+            | Self::Dpdk(_)
+            | Self::Wire(_)
+            | Self::Qualify(_)
+            | Self::Io { .. } => Exit::Failure,
         }
     }
 }
@@ -136,6 +144,9 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     std::fs::create_dir_all(&out).map_err(io(&format!("cannot make {}", out.display())))?;
     let out = out.canonicalize().map_err(io(&format!("cannot find {}", out.display())))?;
     let root = Root::system().map_err(io("cannot read the machine"))?;
+    if linux::clock::is_steady(&root).into_known() == Some(false) && !args.unsteady_counter {
+        return Err(RunError::Unsteady);
+    }
     let allowed = linux::thread::affinity().map_err(io("cannot read this process's CPUs"))?;
     let cpus = choose_cpus(args, &allowed)?;
     // While the machine's own interfaces are seen.

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     environment::nics,
+    handoff,
     interrupt::Interrupt,
     peer::case::Cpus,
     probe::{
@@ -168,6 +169,8 @@ impl<'eal> Running<'eal> {
         };
         let cables = Cables::lay(cabling, namespace.as_ref())?;
         let shared = shared(lab, cabling, generator, dir.path())?;
+        // While nothing turns on the measured CPU.
+        let handoff_ns = handoff::round_trip(lab.cpus.measured).unwrap_or(None);
         let mut started = Started {
             group,
             member,
@@ -175,6 +178,7 @@ impl<'eal> Running<'eal> {
             command: None,
             configuration: None,
             ready_ms: 0.0,
+            handoff_ns,
             wire: BTreeMap::new(),
         };
         let prepared = match &namespace {

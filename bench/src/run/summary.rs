@@ -46,6 +46,13 @@ pub fn summary(result: &RunResult, is_coloured: bool) -> String {
         cpus.other
     );
     why_invalid(&mut text, result);
+    if let Some((median, least, most)) = result.handoff_ns() {
+        let [median, least, most] = [median, least, most].map(say::time);
+        let _infallible = writeln!(
+            text,
+            "A cache line went from cpu to cpu and back in {median} ({least} to {most}, before each start): where it changes, short round trips do."
+        );
+    }
     match &result.end {
         End::Complete => {}
         End::Interrupted => {

@@ -12,7 +12,7 @@ use super::{
     arm::{Group, Waits},
     attribution::{Loop, Who, attribute},
     counters::{self, Counters},
-    first::First,
+    first::{self, First},
     link::{self, Cabling},
     plan::{GroupPlan, Member, Plan},
     start::{Lab, Running},
@@ -125,6 +125,9 @@ pub fn make(
     })?;
     drop(first);
     let counters = read()?.since(&before);
+    if plan.is_first {
+        lab.interrupt.pass(plan.trial() / first::PAUSE).map_err(ProgramError::from)?;
+    }
     let waited = waited_ns(&lab.root, &threads).saturating_sub(waited);
     let arrivals = running.wire.arrivals()?;
     let stalls = match stalls {
@@ -301,6 +304,13 @@ fn record(
         attribution,
         interval_ms: 0,
         maxima_ns: made.maxima,
+        receive_bursts: made
+            .receive_bursts
+            .iter()
+            .copied()
+            .enumerate()
+            .filter(|(_, times)| *times > 0)
+            .collect(),
         counters,
         arrivals,
         response_hdr: encode(&latency.response),

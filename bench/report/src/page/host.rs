@@ -31,6 +31,13 @@ pub(super) fn section(result: &RunResult) -> Markup {
                 li {
                     "The CPU’s counter is " (steady(host.is_counter_steady)) ", its rate known to " (host.counter_error_ppm) " ppm."
                 }
+                @if let Some((median, least, most)) = result.handoff_ns() {
+                    li {
+                        "A cache line went from the generator’s CPU to the measured one and back in "
+                        (words::time(median)) " (median of the starts; " (words::time(least)) " to " (words::time(most))
+                        "). A round trip by way of that CPU has one such exchange in it at least; where it changes, so do they."
+                    }
+                }
                 li {
                     "A: below 10 µs. B: below 50 µs. C: below 1 ms. D: longer. These classes are this program’s own proposal; no \
                      standard names any."

@@ -24,20 +24,20 @@ pub(super) fn section(result: &RunResult) -> Markup {
         section #throughput aria-labelledby="throughput-title" {
             h2 #throughput-title { "Throughput" }
             p.lead {
-                "The largest load that a path carries, and what it forwards there. A result above 80 % of what the generator can offer \
-                 is the generator’s limit as much as the path’s."
+                "The largest load that a path carries, and what it forwards there. A result above 80 % of what the generator can offer, \
+                 or above which the generator kept frames back, is the generator’s limit as much as the path’s."
             }
-            (searches(all).markup())
+            (searches(all).cards())
             @let rates = self::rates(result);
-            @if !rates.rows.is_empty() { (rates.markup()) }
+            @if !rates.rows.is_empty() { (rates.cards()) }
             @if !remarks.is_empty() {
                 ul.fine { @for (found, remark) in remarks { li { code { (name(found)) } ": " (remark) } } }
             }
             @if let Some(picture) = pictures::frame_loss(result) { (figure(&picture)) }
             @let delays = self::delays(all);
-            @if !delays.rows.is_empty() { (delays.markup()) }
+            @if !delays.rows.is_empty() { (delays.cards()) }
             @let strict = self::strict(all);
-            @if !strict.rows.is_empty() { (strict.markup()) }
+            @if !strict.rows.is_empty() { (strict.cards()) }
         }
     }
 }
@@ -199,7 +199,8 @@ fn strict(all: &[Throughput]) -> Table {
                 Value::number(it.load, format!("{}/s", shown::load(it.load.round())))
             }),
             burst.map_or_else(Value::none, |it| {
-                Value::number(it.frames, format!("{:.0} frames", it.frames))
+                let limited = if it.is_generator_limited { ", generator-limited" } else { "" };
+                Value::number(it.frames, format!("{:.0} frames{limited}", it.frames))
             }),
             burst.map_or_else(Value::none, |it| Value::number(it.most, shown::whole(it.most))),
         ]);

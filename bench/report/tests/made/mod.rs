@@ -164,6 +164,7 @@ fn trial(
         attribution: Some(Attribution { probes: 4, unexplained: 1, by }),
         interval_ms: 100,
         maxima_ns: (0..4).map(|_| response.value_at_quantile(0.99 + 0.01 * random.f64())).collect(),
+        receive_bursts: BTreeMap::from([(1, PROBES - lost)]),
         counters: Counters { busy_ticks: 35, ..Counters::default() },
         arrivals: (PROBES - lost, 0),
         response_hdr: distribution::encode(&response),
@@ -346,6 +347,7 @@ fn throughput() -> Vec<Throughput> {
             most: 1_180_000,
             repeats: 50,
             frames: 22_141.0,
+            is_generator_limited: pdr > 500_000.0,
         }),
         delays: [0.1, 0.5, 0.9]
             .map(|share| Delay {
@@ -401,6 +403,7 @@ pub(crate) fn run() -> RunResult {
                         command: is_ours.then(|| "barewired --config barewired.toml".to_owned()),
                         configuration: is_ours.then(|| "[cores]\nworkers = \"1\"\n".to_owned()),
                         ready_ms: 310.0 + 20.0 * random.f64(),
+                        handoff_ns: Some(540 + 40 * (block as u64 % 2)),
                         wire: BTreeMap::new(),
                     });
                 }

@@ -77,11 +77,12 @@ fn one(text: &mut String, found: &Throughput) {
     if let Some(burst) = &found.back_to_back {
         let _infallible = writeln!(
             text,
-            "    RFC 2544 back-to-back: {:.0} frames at {} (at most {} were tried, {} times)",
+            "    RFC 2544 back-to-back: {:.0} frames at {} (at most {} were tried, {} times{})",
             burst.frames,
             rate(burst.rate),
             burst.most,
-            burst.repeats
+            burst.repeats,
+            if burst.is_generator_limited { "; limited by the generator" } else { "" }
         );
     }
     if let Some(remark) = &found.remark {

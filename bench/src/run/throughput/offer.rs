@@ -16,7 +16,7 @@ use crate::{
     },
     run::{
         counters,
-        first::First,
+        first::{self, First},
         link,
         start::{Lab, Running, Wanted},
         trial::{TrialError, Watched, ticks_as_s},
@@ -58,6 +58,8 @@ pub(super) struct Offer<'a, 'eal> {
     size: usize,
     number: u16,
     left: Left,
+    /// What others are owed of the CPUs before the next trial.
+    owed: Duration,
 }
 
 /// How to offer.
@@ -98,7 +100,17 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         match Running::start(lab, generator, wanted) {
             Ok(running) => {
                 carried.starts.push(running.started.clone());
-                Ok(Some(Self { lab, running, clock, template, wanted, size, number: 0, left }))
+                Ok(Some(Self {
+                    lab,
+                    running,
+                    clock,
+                    template,
+                    wanted,
+                    size,
+                    number: 0,
+                    left,
+                    owed: Duration::ZERO,
+                }))
             }
             Err(error) if error.is_interrupt() => Err(interrupted()),
             Err(error) => {
@@ -127,10 +139,15 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         }
     }
 
+    /// Lets others have the CPUs, as long as they are owed.
+    fn rest(&mut self) -> Result<(), TrialError> {
+        self.lab.interrupt.pass(std::mem::take(&mut self.owed)).map_err(|_| interrupted())
+    }
+
     /// One trial.
     pub(super) fn offer(&mut self, terms: Terms) -> Result<probe::Trial, TrialError> {
         let Terms { load, warm_up, measure, tagged } = terms;
-        self.lab.interrupt.check().map_err(|_| interrupted())?;
+        self.rest()?;
         self.number = self.number.wrapping_add(1).max(1);
         let schedule = Schedule::new(load, Pattern::Constant)?;
         let what = probe::Plan {
@@ -151,6 +168,9 @@ impl<'a, 'eal> Offer<'a, 'eal> {
             let mut watched = Watched { wire, interrupt: &lab.interrupt };
             probe::run(&what, schedule, template, &mut watched, *clock)
         })?;
+        if first.is_some() {
+            self.owed = (warm_up + measure + DRAIN) / first::PAUSE;
+        }
         drop(first);
         Ok(made)
     }
@@ -221,14 +241,20 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         Ok(())
     }
 
-    /// CPU-seconds of the measured CPU for a million frames that came back.
+    /// CPU-seconds of the measured CPU for a million frames that came back; in pieces, as [`delay`](Self::delay).
     fn cost(&mut self, load: f64, time: Duration) -> Result<Option<f64>, TrialError> {
         let (inside, cpus) = (self.running.inside(), self.lab.cpus);
         let read = |lab: &Lab| counters::read(&lab.root, inside, cpus.measured, cpus.other);
-        let before = read(self.lab)?;
-        let made = self.offer(Terms { warm_up: Duration::ZERO, ..Terms::new(load, time) })?;
-        let busy = ticks_as_s(read(self.lab)?.since(&before).busy_ticks);
-        let returned = float(made.counts.returned);
+        let (mut busy, mut returned, mut left) = (0.0, 0.0, time);
+        while !left.is_zero() {
+            let piece = left.min(PIECE);
+            self.rest()?;
+            let before = read(self.lab)?;
+            let terms = Terms { warm_up: Duration::ZERO, ..Terms::new(load, piece) };
+            returned += float(self.offer(terms)?.counts.returned);
+            busy += ticks_as_s(read(self.lab)?.since(&before).busy_ticks);
+            left -= piece;
+        }
         Ok((returned > 0.0).then(|| busy / (returned / 1e6)))
     }
 
@@ -273,8 +299,9 @@ pub(super) fn told(load: f64, time: Duration, made: &probe::Trial) -> LoadTrial 
 
 /// Is what was missing at this load mostly what the generator kept back, although there was room? Then it was too slow
 /// itself, whatever it can without a path.
-fn is_kept_back(trials: &[LoadTrial], load: f64) -> bool {
-    let lossy = trials.iter().filter(|it| it.load.round() == load && it.returned < it.intended);
+pub(super) fn is_kept_back(trials: &[LoadTrial], load: f64) -> bool {
+    let lossy =
+        trials.iter().filter(|it| (it.load - load).abs() < 1.0 && it.returned < it.intended);
     let (mut missing, mut kept) = (0, 0);
     for trial in lossy {
         missing += trial.intended - trial.returned;

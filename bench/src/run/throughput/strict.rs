@@ -6,7 +6,7 @@ use bench_result::throughput::{BackToBack, LoadTrial, Rfc2544Plan, StrictLatency
 
 use super::{
     float, ms,
-    offer::{Offer, Terms, told},
+    offer::{Offer, Terms, is_kept_back, told},
 };
 use crate::run::trial::TrialError;
 
@@ -55,7 +55,7 @@ impl Offer<'_, '_> {
         plan: &Rfc2544Plan,
     ) -> Result<BackToBack, TrialError> {
         let most = frames(rate, ms(plan.burst_ms));
-        let mut sum = 0;
+        let (mut sum, mut lossy) = (0, Vec::new());
         for _ in 0..plan.burst_repeats {
             let (mut carried, mut lost) = (0, most + 1);
             // The whole first: mostly it is carried, and then nothing is left to look for.
@@ -68,13 +68,16 @@ impl Offer<'_, '_> {
                     carried = next;
                 } else {
                     lost = next;
+                    lossy.push(told(rate, time, &made));
                 }
                 next = carried + (lost - carried) / 2;
             }
             sum += carried;
         }
         let repeats = plan.burst_repeats;
-        Ok(BackToBack { rate, most, repeats, frames: float(sum) / float(repeats as u64) })
+        let frames = float(sum) / float(repeats as u64);
+        let is_generator_limited = is_kept_back(&lossy, rate);
+        Ok(BackToBack { rate, most, repeats, frames, is_generator_limited })
     }
 }
 
