@@ -277,3 +277,56 @@ fn an_interface_and_its_sysctls_are_set_and_set_back_in_a_namespace_of_their_own
     assert_ne!(text("during"), text("before"));
     assert_eq!(text("after"), text("before"));
 }
+
+/// What the program says to `analyze --json`, run by this program with these words in front.
+fn analyzed(before: &[&str]) -> Option<tuner::report::Report> {
+    let words: Vec<&str> = [before, &[BINARY, "analyze", "--json"]].concat();
+    let output = Command::new(words[0]).args(&words[1..]).output().ok()?;
+    if !output.status.success() && output.stdout.is_empty() && words[0] != BINARY {
+        // The one in front can not do it here; what it says is shown with the skip.
+        eprintln!("{}: {}", words[0], String::from_utf8_lossy(&output.stderr).trim_end());
+        return None;
+    }
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+#[test]
+fn nobody_may_look_and_what_is_hidden_is_unknown() {
+    const NAME: &str = "nobody_may_look_and_what_is_hidden_is_unknown";
+    if !is_root(NAME) {
+        return;
+    }
+    let nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let Some(report) = analyzed(&nobody) else {
+        eprintln!("SKIPPED: {NAME}: nobody can not run the program here");
+        return;
+    };
+
+    let all = analyzed(&[]).unwrap();
+    assert_eq!(report.findings.len(), all.findings.len());
+    // Whose files a process has open is for its owner and root: what they are used for can not be known.
+    let of = |report: &tuner::report::Report, id: &str| {
+        report.findings.iter().find(|finding| finding.id == id).unwrap().verdict
+    };
+    assert_eq!(of(&report, "PERF-01"), tuner::Verdict::Unknown);
+    assert_ne!(of(&all, "PERF-01"), tuner::Verdict::Unknown);
+}
+
+#[test]
+fn a_machine_without_a_network_is_looked_at_like_any_other() {
+    const NAME: &str = "a_machine_without_a_network_is_looked_at_like_any_other";
+    if !is_root(NAME) {
+        return;
+    }
+    // What /sys shows of interfaces is of the namespace that it was mounted in.
+    let script = r#"mount -t sysfs none /sys && exec "$0" "$@""#;
+    let Some(report) = analyzed(&["unshare", "-n", "-m", "sh", "-c", script]) else {
+        eprintln!("SKIPPED: {NAME}: no namespace can be made here");
+        return;
+    };
+    assert!(report.findings.len() >= 140, "{}", report.findings.len());
+    let unknown = report.findings.iter().filter(|f| f.verdict == tuner::Verdict::Unknown);
+    let about_nics: Vec<_> = unknown.filter(|f| f.section == tuner::Section::Nics).collect();
+    assert!(about_nics.is_empty(), "{about_nics:#?}");
+}

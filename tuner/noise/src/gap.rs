@@ -74,6 +74,25 @@ pub struct Gap {
     pub causes: Vec<Cause>,
 }
 
+impl Gap {
+    /// So many causes are told.
+    const TOLD: usize = 8;
+
+    /// Its causes in words; where there are many, only how many more.
+    #[must_use]
+    pub fn told(&self) -> String {
+        if self.causes.is_empty() {
+            return "no known cause".to_owned();
+        }
+        let mut causes: Vec<String> =
+            self.causes.iter().take(Self::TOLD).map(ToString::to_string).collect();
+        if let more @ 1.. = self.causes.len().saturating_sub(Self::TOLD) {
+            causes.push(format!("and {more} more"));
+        }
+        causes.join(", ")
+    }
+}
+
 /// What took the CPU away.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "kind", content = "what")]
@@ -123,6 +142,19 @@ mod tests {
 
     fn gap(length_ns: u64, causes: &[Cause]) -> Gap {
         Gap { at_ns: 0, length_ns, causes: causes.to_vec() }
+    }
+
+    #[test]
+    fn many_causes_are_told_shorter() {
+        let ran = |count: u32| {
+            let causes: Vec<Cause> =
+                (0..count).map(|number| Cause::Switch(format!("t{number}"))).collect();
+            gap(1, &causes).told()
+        };
+        assert_eq!(ran(0), "no known cause");
+        assert_eq!(ran(2), "t0 ran, t1 ran");
+        assert!(ran(8).ends_with(", t7 ran"), "{}", ran(8));
+        assert!(ran(10).ends_with(", t7 ran, and 2 more"), "{}", ran(10));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Context, Outcome, all};
-use crate::{Fact, Facts, Intent, Measured, Source, Verdict, measured::Counters};
+use crate::{Fact, Facts, Intent, Measured, Source, Verdict, change::Change, measured::Counters};
 
 /// A machine, what it is for, and what was measured on it.
 pub(crate) struct Sample {
@@ -190,6 +190,7 @@ impl Sample {
     pub(crate) fn expect(&self, id: &str, verdict: Verdict) -> Outcome {
         let outcome = self.ask(id);
         assert_eq!(outcome.verdict, verdict, "{id}: {outcome:#?}");
+        asks_for_nothing_that_is_good(id, &outcome.fix, verdict);
         outcome
     }
 
@@ -201,6 +202,12 @@ impl Sample {
     pub(crate) fn root(&self) -> &Path {
         self.dir.path()
     }
+}
+
+/// What is as it should be, or is not there, is not to be changed.
+pub(crate) fn asks_for_nothing_that_is_good(id: &str, fix: &[Change], verdict: Verdict) {
+    let is_content = matches!(verdict, Verdict::Good | Verdict::NotApplicable);
+    assert!(!is_content || fix.is_empty(), "{id} is {verdict}, and would change {fix:#?}");
 }
 
 /// Five seconds in which nothing happened, on a machine that counts everything.

@@ -123,6 +123,7 @@ impl Fake {
         let finding = self.look(id);
         assert_eq!(finding.verdict, verdict, "{finding:#?}");
         assert!(!finding.seen.is_empty(), "{finding:#?}");
+        sample::asks_for_nothing_that_is_good(id, &finding.fix, verdict);
         finding
     }
 }
@@ -161,6 +162,7 @@ pub(crate) fn row(id: &str, files: &[(&str, &str)], verdict: Verdict) {
     let finding = Fake::new().files(files).look(id);
     assert_eq!(finding.verdict, verdict, "{files:?}: {finding:#?}");
     assert!(!finding.seen.is_empty(), "{finding:#?}");
+    sample::asks_for_nothing_that_is_good(id, &finding.fix, verdict);
 }
 
 /// Ten seconds in which nothing happened.

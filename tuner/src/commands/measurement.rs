@@ -141,12 +141,7 @@ fn show(measured: &Measurement, session: &mut Session<'_>) -> Result<(), Failure
             micros(*max_ns)
         )?;
         for gap in noise.longest.iter().take(5) {
-            let causes: Vec<String> = gap.causes.iter().map(ToString::to_string).collect();
-            let causes = match causes.as_slice() {
-                [] => "cause not known".to_owned(),
-                causes => causes.join(", "),
-            };
-            writeln!(out, "  {:>9.1} µs  {causes}", micros(gap.length_ns))?;
+            writeln!(out, "  {:>9.1} µs  {}", micros(gap.length_ns), gap.told())?;
         }
     }
     if let Some(why) = &measured.noise.unattributed {

@@ -107,12 +107,10 @@ pub(super) fn causes(context: &Context<'_>) -> Result<Outcome, Outcome> {
         false => outcome
             .advice("what the kernel can not see: the firmware (FW-02), the hypervisor (VIRT-01)"),
     };
-    let details = lines(all.iter().map(|(cpu, gap)| {
-        let causes: Vec<String> = gap.causes.iter().map(ToString::to_string).collect();
-        let causes =
-            if causes.is_empty() { "no known cause".to_owned() } else { causes.join(", ") };
-        format!("cpu {cpu}: {}, {causes}", microseconds(gap.length_ns))
-    }));
+    let details =
+        lines(all.iter().map(|(cpu, gap)| {
+            format!("cpu {cpu}: {}, {}", microseconds(gap.length_ns), gap.told())
+        }));
     Ok(outcome.wanted(wanted).details(details))
 }
 
