@@ -379,6 +379,30 @@ fn every_generator_sends_mixes_and_captures_and_gets_them_back() {
 }
 
 #[test]
+fn a_port_that_does_not_stamp_is_left_out_when_its_stamps_are_asked_for() {
+    let test = "a_port_that_does_not_stamp_is_left_out_when_its_stamps_are_asked_for";
+    if !can_run(test) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let mark = format!("{test}-{}", std::process::id());
+    let head = "name = \"stamps\"\nblocks = 1\nmeasure_ms = 100\nqualify_ms = 100\n";
+    let external =
+        PLAN.find("[external]").unwrap()..PLAN.find("[[group]]\nkind = \"null\"").unwrap();
+    let external = PLAN[external].replacen("out =", "stamps = \"hardware\"\nout =", 1);
+    let child = start_with(dir.path(), &mark, &format!("{head}{external}"));
+
+    let output = child.wait_with_output().unwrap();
+
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    let text = fs::read_to_string(dir.path().join("out/result.json")).unwrap();
+    let result: RunResult = serde_json::from_str(&text).unwrap();
+    assert_eq!((result.trials.len(), result.left_out.len()), (0, 1));
+    assert!(result.left_out[0].why.contains("does not stamp frames"), "{:?}", result.left_out);
+}
+
+#[test]
 fn what_is_searched_adds_up() {
     let test = "what_is_searched_adds_up";
     if !can_run(test) {

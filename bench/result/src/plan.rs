@@ -73,6 +73,21 @@ pub struct External {
     pub source: Ipv4Addr,
     /// Where they go to.
     pub destination: Ipv4Addr,
+    /// Who says when they came back.
+    #[serde(default)]
+    pub stamps: StampedBy,
+}
+
+/// Who stamps frames that come back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum StampedBy {
+    /// This program, when it has fetched them.
+    #[default]
+    Software,
+    /// The device, where its driver offers that (receive timestamps) and its clock can be read. What leaves is stamped by
+    /// this program in any case.
+    Hardware,
 }
 
 /// One group of a plan.

@@ -69,6 +69,9 @@ pub struct Trial {
     /// How batched answers came: frames that one receive fetched, and how often. They share a stamp.
     #[serde(default)]
     pub receive_bursts: BTreeMap<usize, u64>,
+    /// Where the device stamps frames that come back: how well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hardware: Option<HardwareStamps>,
     /// What the kernel counted meanwhile.
     pub counters: Counters,
     /// Frames that came to our socket, and those of them that it had no room for.
@@ -83,6 +86,18 @@ pub struct Trial {
     pub gap_hdr: String,
     /// That of the lengths of the path's gaps, of those that tell.
     pub path_gap_hdr: Option<String>,
+}
+
+/// Receive stamps of a device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HardwareStamps {
+    /// Frames that had one.
+    pub stamped: u64,
+    /// Frames that had none, or one that could not be understood: their times are of this program.
+    pub unstamped: u64,
+    /// How wrong a stamp may be as a time of the CPU's counter, in ns: the method's error bar.
+    pub error_ns: u64,
 }
 
 /// When a loop did not turn.
@@ -127,6 +142,11 @@ pub enum Invalid {
         /// By the kernel's.
         kernels: u64,
     },
+    /// Times are of two kinds: the device stamped some frames, and not others.
+    Unstamped {
+        /// Those that it did not.
+        frames: u64,
+    },
     /// At its end the path says that frames are missing.
     Unbalanced,
 }
@@ -142,6 +162,9 @@ impl fmt::Display for Invalid {
             }
             Self::Received { ours, kernels } => {
                 write!(f, "we received {ours} frames, and the kernel counted {kernels}")
+            }
+            Self::Unstamped { frames } => {
+                write!(f, "{frames} frames came without a usable stamp of the device")
             }
             Self::Unbalanced => f.write_str("frames are missing from the path's own account"),
         }

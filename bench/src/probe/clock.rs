@@ -8,6 +8,9 @@ use linux::clock::{CalibrationError, TickRate, ticks};
 pub trait Clock {
     /// Now.
     fn now(&mut self) -> u64;
+
+    /// What the counter said then.
+    fn at(&self, ticks: u64) -> u64;
 }
 
 /// The CPU's own counter.
@@ -49,6 +52,11 @@ impl Counter {
 impl Clock for Counter {
     #[inline]
     fn now(&mut self) -> u64 {
-        self.at(ticks())
+        Self::at(self, ticks())
+    }
+
+    #[inline]
+    fn at(&self, ticks: u64) -> u64 {
+        Self::at(self, ticks)
     }
 }

@@ -148,10 +148,13 @@ pub fn run<W: Wire + ?Sized>(
         state.gaps.begin(now);
         let mut is_idle = true;
 
-        // Once a call, when it has fetched: a time has the fetching in it, and is never too short.
+        // The device's stamp, or one a call, when it has fetched: that has the fetching in it, and is never too short.
         let mut back = None;
-        let received = wire.receive(&mut |frame| {
-            let back = *back.get_or_insert_with(|| clock.now().saturating_sub(begin));
+        let received = wire.receive(&mut |frame, stamp| {
+            let back = match stamp {
+                Some(ticks) => clock.at(ticks).saturating_sub(begin),
+                None => *back.get_or_insert_with(|| clock.now().saturating_sub(begin)),
+            };
             state.take(frame, back, plan.run, warm);
         })?;
         if received > 0 {

@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
 };
 
-use super::{Clock, Wire};
+use super::{Clock, Take, Wire};
 
 /// A clock that moves by a step at each reading, and stands still at chosen times: the generator's own stalls.
 #[derive(Debug, Clone)]
@@ -46,6 +46,10 @@ impl Clock for StepClock {
         self.now.set(now);
         now
     }
+
+    fn at(&self, ticks: u64) -> u64 {
+        ticks
+    }
 }
 
 /// What is wrong with a path.
@@ -63,6 +67,8 @@ pub struct Faults {
     pub late: BTreeSet<u64>,
     /// Frames in which a bit is turned.
     pub damaged: BTreeSet<u64>,
+    /// The device stamps frames when they arrive, and hands them over so much later, in nanoseconds.
+    pub stamps: Option<u64>,
     /// While it is stalled, sending is refused as well.
     pub refuses: bool,
 }
@@ -128,12 +134,14 @@ impl Wire for Path {
         Ok(true)
     }
 
-    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+    fn receive(&mut self, take: &mut Take<'_>) -> io::Result<usize> {
         let now = self.now();
-        let later = self.flying.split_off(&(now + 1, 0));
+        let handed = (now + 1).saturating_sub(self.faults.stamps.unwrap_or(0));
+        let later = self.flying.split_off(&(handed, 0));
         let arrived = std::mem::replace(&mut self.flying, later);
-        for frame in arrived.values() {
-            take(frame);
+        for ((arrival, _), frame) in &arrived {
+            let stamp = self.faults.stamps.map(|_| self.begin.unwrap_or(0) + arrival);
+            take(frame, stamp);
         }
         Ok(arrived.len())
     }

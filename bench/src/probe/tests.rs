@@ -70,6 +70,20 @@ fn a_known_delay_is_what_is_measured() {
     assert_eq!(faults(&trial, &Limits::METAL), []);
 }
 
+#[test]
+fn a_devices_stamp_says_when_a_frame_was_back_and_not_when_it_was_fetched() {
+    let late = Faults { delay: 50 * US, stamps: Some(30 * US), ..Faults::default() };
+
+    let stamped = trial(late.clone());
+
+    let at = |trial: &Trial| trial.latency.service.value_at_quantile(0.5);
+    assert_eq!(stamped.counts.returned, 10_000);
+    assert!((49_900..53 * US).contains(&at(&stamped)), "{}", at(&stamped));
+    // The same delay without the stamps is longer by what the frames were held.
+    let unstamped = trial(Faults { delay: 80 * US, stamps: None, ..late });
+    assert!((79_800..83 * US).contains(&at(&unstamped)), "{}", at(&unstamped));
+}
+
 /// The demonstration of coordinated omission: a path that stops for 140 ms and takes nothing meanwhile.
 #[test]
 fn a_stall_is_in_the_response_times_and_not_in_the_service_times() {

@@ -2,6 +2,9 @@
 
 use std::io;
 
+/// Who takes frames: their bytes, and when they arrived in ticks of the CPU's counter, where the device says so.
+pub type Take<'t> = dyn FnMut(&[u8], Option<u64>) + 't;
+
 /// A place where frames are sent and received, without waiting.
 pub trait Wire {
     /// Sends one frame; `false` when there is no room at the moment.
@@ -14,5 +17,5 @@ pub trait Wire {
     ///
     /// # Errors
     /// When the wire is broken.
-    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> io::Result<usize>;
+    fn receive(&mut self, take: &mut Take<'_>) -> io::Result<usize>;
 }

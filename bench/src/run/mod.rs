@@ -38,7 +38,7 @@ use bench_result::generator::Via;
 pub use bench_result::{arm, plan, run as result};
 use config::CpuSet;
 use dpdk::{Eal, EalError};
-use linux::Root;
+use linux::{Root, clock::TickRate};
 
 use self::{
     arm::{Arm, Driver},
@@ -184,8 +184,10 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
         say::note(format_args!("this program's memory can not be locked: {error}"));
     }
     let seed = args.seed.unwrap_or_else(|| fastrand::u64(..1 << 32));
+    let rate = TickRate::calibrate(Duration::from_millis(200)).map_err(io("there is no clock"))?;
     let lab = Lab {
         root,
+        rate,
         interrupt,
         cpus,
         allowed,

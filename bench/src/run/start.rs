@@ -10,14 +10,14 @@ use std::{
 use bench_result::generator::Via;
 pub use bench_result::trial::Started;
 use config::{CpuId, CpuSet};
-use linux::{Root, bpf::BpfError};
+use linux::{Root, bpf::BpfError, clock::TickRate};
 
 use super::{
     arm::{Driver, Group},
     kernel::{Prepared, prepare},
     link::{self, Cables, Cabling},
     own::{Namespace, OwnError},
-    plan::{External, Member},
+    plan::{External, Member, StampedBy},
     work::{Place, Work, vhost_socket},
 };
 use crate::{
@@ -58,6 +58,8 @@ pub struct Lab {
     pub barewired: Option<PathBuf>,
     /// testpmd's file; `None` when no arm needs it.
     pub testpmd: Option<PathBuf>,
+    /// How fast the CPU's counter runs.
+    pub rate: TickRate,
     /// Ports of this machine.
     pub external: Option<External>,
 }
@@ -260,7 +262,7 @@ impl<'eal> Running<'eal> {
                 let answer = Deadline::after(ANSWER);
                 let mut is_back = false;
                 while !is_back && !answer.has_passed() {
-                    wire.receive(&mut |frame| is_back |= frame::probe(frame).is_ok())?;
+                    wire.receive(&mut |frame, _| is_back |= frame::probe(frame).is_ok())?;
                 }
                 // What did not leave is not missed.
                 returned += u32::from(is_back || !sent);
@@ -278,7 +280,7 @@ impl<'eal> Running<'eal> {
         let deadline = Deadline::after(SETTLE);
         let settled = self.wire.with(|wire| {
             while missing > 0 && !deadline.has_passed() {
-                wire.receive(&mut |frame| {
+                wire.receive(&mut |frame, _| {
                     missing = missing.saturating_sub(u32::from(frame::probe(frame).is_ok()));
                 })?;
             }
@@ -335,9 +337,13 @@ fn shared<'eal>(
         }
         Cabling::Ports => {
             let generator = generator.ok_or(StartError::NoGenerator)?;
-            let External { out, back, .. } =
+            let External { out, back, stamps, .. } =
                 lab.external.as_ref().ok_or(StartError::NoGenerator)?;
-            return Ok(Some(DpdkWire::ports(generator, out, back)?));
+            let wire = match stamps {
+                StampedBy::Software => DpdkWire::ports(generator, out, back)?,
+                StampedBy::Hardware => DpdkWire::stamped_ports(generator, lab.rate, out, back)?,
+            };
+            return Ok(Some(wire));
         }
         Cabling::One | Cabling::Two | Cabling::Loop | Cabling::Tap => return Ok(None),
     };

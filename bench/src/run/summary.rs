@@ -108,6 +108,7 @@ fn said(fault: &Invalid) -> &'static str {
         Invalid::Waited { .. } => "something else had the path's cpu",
         Invalid::Sent { .. } => "the kernel counted other frames out than we sent",
         Invalid::Received { .. } => "the kernel counted other frames in than came to us",
+        Invalid::Unstamped { .. } => "frames came without a usable stamp of the device",
         Invalid::Unbalanced => "the path says itself that frames are missing",
     }
 }

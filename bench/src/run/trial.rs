@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, io, time::Duration};
 
-pub use bench_result::trial::{Cell, Gaps, Invalid, PERCENTILES, Trial};
+pub use bench_result::trial::{Cell, Gaps, HardwareStamps, Invalid, PERCENTILES, Trial};
 use config::CpuId;
 use distribution::encode;
 use hdrhistogram::Histogram;
@@ -21,7 +21,7 @@ use crate::{
     interrupt::Interrupt,
     peer::case::Cpus,
     probe::{
-        self, Latency, Schedule, Wire,
+        self, Latency, Schedule, Take, Wire,
         clock::Counter,
         frame::{FrameError, Template},
         gaps::Gap,
@@ -149,6 +149,14 @@ pub fn make(
     let mut trial =
         record(running.started.group, member, place, made, faults, counters, arrivals, &gaps);
     trial.interval_ms = interval_ms(plan.measure_ms);
+    trial.hardware = running.wire.stamped().map(|(stamped, unstamped, error_ns)| HardwareStamps {
+        stamped,
+        unstamped,
+        error_ns,
+    });
+    if let Some(HardwareStamps { unstamped: frames @ 1.., .. }) = trial.hardware {
+        trial.faults.push(Invalid::Unstamped { frames });
+    }
     Ok(trial)
 }
 
@@ -217,7 +225,7 @@ impl Wire for Watched<'_> {
         self.wire.send(frame)
     }
 
-    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+    fn receive(&mut self, take: &mut Take<'_>) -> io::Result<usize> {
         self.interrupt.check().map_err(io::Error::other)?;
         self.wire.receive(take)
     }
@@ -303,6 +311,7 @@ fn record(
         path_gaps: standing.is_told.then_some(path_gaps),
         attribution,
         interval_ms: 0,
+        hardware: None,
         maxima_ns: made.maxima,
         receive_bursts: made
             .receive_bursts

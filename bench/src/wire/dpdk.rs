@@ -3,11 +3,17 @@
 use std::{collections::BTreeMap, io};
 
 use dpdk::{
-    Burst, Eal, Errno, Failed, Mbuf, Mempool, MempoolConfig, MempoolError, PlugError, Port,
-    PortConfig, PortError, RxQueue, Started, TxQueue, free_burst,
+    Burst, DynfieldError, Eal, Errno, Failed, Mbuf, Mempool, MempoolConfig, MempoolError,
+    PlugError, Port, PortConfig, PortError, PortObserver, RxQueue, RxTimestamps, Started, TxQueue,
+    free_burst,
 };
+use linux::clock::TickRate;
 
-use crate::{probe::Wire, run::arm::Driver};
+use super::stamps::{Known, StampError};
+use crate::{
+    probe::{Take, Wire},
+    run::arm::Driver,
+};
 
 /// Of our own virtio-user device, which would be given a random one, and say so.
 const MAC: &str = "02:b7:00:00:00:05";
@@ -37,6 +43,12 @@ pub enum DpdkWireError {
     /// No device.
     #[error(transparent)]
     Plug(#[from] PlugError),
+    /// Its stamps can not be used.
+    #[error(transparent)]
+    Stamps(#[from] StampError),
+    /// An mbuf has no room for them.
+    #[error(transparent)]
+    Field(#[from] DynfieldError),
     /// It is there, and can not be used.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -69,6 +81,8 @@ pub struct DpdkWire<'eal> {
     /// The devices to unplug, the last one first.
     plugged: Vec<String>,
     arrived: u64,
+    /// None: frames are stamped by us.
+    stamps: Option<Stamps<'eal>>,
 }
 
 impl<'eal> DpdkWire<'eal> {
@@ -84,8 +98,8 @@ impl<'eal> DpdkWire<'eal> {
         generator.eal.plug(device, arguments)?;
         let plugged = vec![device.to_owned()];
         // From here on, dropping it unplugs the device.
-        let mut wire = Self { generator, out: None, back: None, plugged, arrived: 0 };
-        wire.out = Some(start(generator, device)?);
+        let mut wire = Self { generator, out: None, back: None, plugged, arrived: 0, stamps: None };
+        wire.out = Some(start(generator, device, false)?);
         Ok(wire)
     }
 
@@ -110,7 +124,7 @@ impl<'eal> DpdkWire<'eal> {
             let (name, arguments) = device(1, back);
             generator.eal.plug(&name, &arguments)?;
             wire.plugged.push(name.clone());
-            wire.back = Some(start(generator, &name)?);
+            wire.back = Some(start(generator, &name, false)?);
         }
         Ok(wire)
     }
@@ -125,7 +139,7 @@ impl<'eal> DpdkWire<'eal> {
         let arguments = format!("path={socket},queues=1,queue_size=1024,mac={MAC}");
         generator.eal.plug(second, &arguments)?;
         wire.plugged.push(second.to_owned());
-        wire.back = Some(start(generator, second)?);
+        wire.back = Some(start(generator, second, false)?);
         Ok(wire)
     }
 
@@ -134,17 +148,72 @@ impl<'eal> DpdkWire<'eal> {
     /// # Errors
     /// [`DpdkWireError`]
     pub fn ports(generator: Generator<'eal>, out: &str, back: &str) -> Result<Self, DpdkWireError> {
+        Self::some_ports(generator, out, back, false)
+    }
+
+    fn some_ports(
+        generator: Generator<'eal>,
+        out: &str,
+        back: &str,
+        stamps_too: bool,
+    ) -> Result<Self, DpdkWireError> {
         let name = |device: &str| {
             let device = device.strip_prefix("vdev:").unwrap_or(device);
             device.split(',').next().unwrap_or(device).to_owned()
         };
         let (out, back) = (&name(out), &name(back));
-        let first = Some(start(generator, out)?);
-        let mut wire = Self { generator, out: first, back: None, plugged: Vec::new(), arrived: 0 };
+        let first = Some(start(generator, out, stamps_too && out == back)?);
+        let mut wire = Self {
+            generator,
+            out: first,
+            back: None,
+            plugged: Vec::new(),
+            arrived: 0,
+            stamps: None,
+        };
         if out != back {
-            wire.back = Some(start(generator, back)?);
+            wire.back = Some(start(generator, back, stamps_too)?);
         }
         Ok(wire)
+    }
+
+    /// The same, with the stamps of the device that frames come back through.
+    ///
+    /// # Errors
+    /// [`DpdkWireError`]; [`DpdkWireError::Stamps`] where the device has none, or its clock can not be read.
+    pub fn stamped_ports(
+        generator: Generator<'eal>,
+        rate: TickRate,
+        out: &str,
+        back: &str,
+    ) -> Result<Self, DpdkWireError> {
+        let mut wire = Self::some_ports(generator, out, back, true)?;
+        let Some(port) = wire.back.as_ref().or(wire.out.as_ref()) else { return Ok(wire) };
+        let info = port.info()?;
+        if !info.offers_rx_timestamps() {
+            return Err(StampError::None { port: info.name }.into());
+        }
+        let field = RxTimestamps::register(generator.eal)?;
+        let (device, known) = (port.observer(), Known::new(&info.name, rate));
+        wire.stamps = Some(Stamps { field, device, known });
+        wire.begin()?;
+        Ok(wire)
+    }
+
+    /// Before a trial: gets to know the device's clock.
+    ///
+    /// # Errors
+    /// [`StampError`]
+    pub fn begin(&mut self) -> Result<(), StampError> {
+        let Some(Stamps { known, device, .. }) = &mut self.stamps else { return Ok(()) };
+        known.begin(&mut || read(device))
+    }
+
+    /// Since [`begin`](Self::begin): frames with a stamp of the device, frames without, and how wrong one may be, in ns.
+    /// None where we stamp.
+    #[must_use]
+    pub fn stamped(&self) -> Option<(u64, u64, u64)> {
+        self.stamps.as_ref().map(|stamps| stamps.known.told())
     }
 
     /// What the ports are: driver, firmware, speed.
@@ -187,7 +256,8 @@ impl<'eal> DpdkWire<'eal> {
 
     /// Its queues, for some time.
     pub fn turn(&mut self) -> Option<Turn<'_, 'eal>> {
-        let Self { generator, out, back, arrived, .. } = self;
+        let Self { generator, out, back, arrived, stamps, .. } = self;
+        let stamps = stamps.as_mut();
         let mut ours = out.as_mut()?.split();
         let mut theirs = back.as_mut().map(Port::split);
         let receive = match &mut theirs {
@@ -196,18 +266,20 @@ impl<'eal> DpdkWire<'eal> {
         };
         let send = ours.tx.pop()?;
         let pool = generator.pool;
-        Some(Turn { receive, send, pool, burst: Burst::new(), one: Burst::new(), arrived })
+        Some(Turn { receive, send, pool, burst: Burst::new(), one: Burst::new(), arrived, stamps })
     }
 }
 
 fn start<'eal>(
     generator: Generator<'eal>,
     device: &str,
+    stamps_too: bool,
 ) -> Result<Port<'eal, Started>, DpdkWireError> {
     let port = generator.eal.port(device)?;
     let config = PortConfig {
         rx_descriptors: Some(1024),
         tx_descriptors: Some(1024),
+        rx_timestamps: stamps_too,
         ..PortConfig::default()
     };
     Ok(port.configure(&config, |_| generator.pool)?.start()?)
@@ -234,6 +306,23 @@ pub struct Turn<'port, 'eal> {
     burst: Burst<'eal>,
     one: Burst<'eal>,
     arrived: &'port mut u64,
+    stamps: Option<&'port mut Stamps<'eal>>,
+}
+
+/// What it takes to use the stamps of a device.
+#[derive(Debug)]
+struct Stamps<'eal> {
+    field: RxTimestamps<'eal>,
+    device: PortObserver<'eal>,
+    known: Known,
+}
+
+/// A device's clock, or why it can not be read.
+fn read(device: &PortObserver<'_>) -> Result<u64, String> {
+    device.read_clock().map_err(|error| match std::error::Error::source(&error) {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    })
 }
 
 impl Turn<'_, '_> {
@@ -258,10 +347,18 @@ impl Wire for Turn<'_, '_> {
         Ok(went)
     }
 
-    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+    fn receive(&mut self, take: &mut Take<'_>) -> io::Result<usize> {
         let count = self.fetch();
-        for frame in &self.burst {
-            take(frame.head());
+        match &mut self.stamps {
+            None => self.burst.iter().for_each(|frame| take(frame.head(), None)),
+            Some(Stamps { field, known, device }) => {
+                for frame in &self.burst {
+                    take(frame.head(), known.of(field.of(frame)));
+                }
+                if count == 0 {
+                    known.keep(&mut || read(device)).map_err(io::Error::other)?;
+                }
+            }
         }
         free_burst(&mut self.burst);
         Ok(count)

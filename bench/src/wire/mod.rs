@@ -2,6 +2,7 @@
 
 pub mod dpdk;
 pub mod packet;
+pub mod stamps;
 pub mod xdp;
 
 use std::io;
@@ -53,8 +54,18 @@ impl Way<'_> {
             Self::Xdp(wire) => wire.flush(),
             Self::Dpdk(wire) => {
                 wire.flush();
-                Ok(())
+                wire.begin().map_err(io::Error::other)
             }
+        }
+    }
+
+    /// Of frames that came since the last [`flush`](Self::flush), where the device stamps them: how many it stamped, how
+    /// many it did not, and how wrong a stamp may be, in ns.
+    #[must_use]
+    pub fn stamped(&self) -> Option<(u64, u64, u64)> {
+        match self {
+            Self::Packet(_) | Self::Xdp(_) => None,
+            Self::Dpdk(wire) => wire.stamped(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use linux::packet::PacketSocket;
 
-use crate::probe::Wire;
+use crate::probe::{Take, Wire};
 
 /// Room of a socket, in bytes: some ten thousand small frames.
 const ROOM: usize = 16 << 20;
@@ -74,9 +74,9 @@ impl Wire for PacketWire {
         self.out.send(frame)
     }
 
-    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
+    fn receive(&mut self, take: &mut Take<'_>) -> io::Result<usize> {
         let Some(length) = self.next()? else { return Ok(0) };
-        take(&self.frame[..length]);
+        take(&self.frame[..length], None);
         Ok(1)
     }
 }

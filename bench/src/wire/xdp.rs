@@ -7,7 +7,10 @@ use linux::{
     xdp_socket::XdpSocket,
 };
 
-use crate::{probe::Wire, run::xdp::to_socket};
+use crate::{
+    probe::{Take, Wire},
+    run::xdp::to_socket,
+};
 
 /// One socket for each interface, behind a program that hands it every frame.
 #[derive(Debug)]
@@ -54,7 +57,7 @@ impl XdpWire {
     /// # Errors
     /// The kernel's.
     pub fn flush(&mut self) -> io::Result<()> {
-        while self.receive(&mut |_| ())? > 0 {}
+        while self.receive(&mut |_, _| ())? > 0 {}
         self.arrived = 0;
         Ok(())
     }
@@ -71,8 +74,13 @@ impl Wire for XdpWire {
         self.out.socket.send(frame)
     }
 
-    fn receive(&mut self, take: &mut dyn FnMut(&[u8])) -> io::Result<usize> {
-        let count = self.back.as_mut().unwrap_or(&mut self.out).socket.receive(take)?;
+    fn receive(&mut self, take: &mut Take<'_>) -> io::Result<usize> {
+        let count = self
+            .back
+            .as_mut()
+            .unwrap_or(&mut self.out)
+            .socket
+            .receive(&mut |frame| take(frame, None))?;
         self.arrived += count as u64;
         Ok(count)
     }

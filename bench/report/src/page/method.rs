@@ -33,6 +33,14 @@ pub(super) fn section(result: &RunResult) -> Markup {
                      itself by is the A/A floor. Where an interval is wider than ±" (shown::percent(plan.resolution))
                     ", nothing is said."
                 }
+                dt { "Stamps" }
+                dd {
+                    "Probes are stamped by this program, before the call that sends and after the one that fetches."
+                    @if let Some(error_ns) = result.trials.iter().filter_map(|it| it.hardware.map(|it| it.error_ns)).max() {
+                        " Through ports of this machine they are stamped by the device when they come back; as times of the CPU’s \
+                         counter, these stamps are wrong by " (words::time(error_ns)) " at most."
+                    }
+                }
                 dt { "Percentiles" }
                 dd {
                     "Of all trials that count together, with lost probes as if they had taken for ever. One is told only where ten \

@@ -59,6 +59,7 @@ fn kind(fault: &Invalid) -> &'static str {
         Invalid::Waited { .. } => "something else had the path’s CPU",
         Invalid::Sent { .. } => "the kernel counted other frames leaving than we did",
         Invalid::Received { .. } => "the kernel counted other frames coming than we did",
+        Invalid::Unstamped { .. } => "frames came without a usable stamp of the device",
         Invalid::Unbalanced => "frames are missing from the path’s own account",
     }
 }

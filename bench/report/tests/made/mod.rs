@@ -164,6 +164,7 @@ fn trial(
         attribution: Some(Attribution { probes: 4, unexplained: 1, by }),
         interval_ms: 100,
         maxima_ns: (0..4).map(|_| response.value_at_quantile(0.99 + 0.01 * random.f64())).collect(),
+        hardware: None,
         receive_bursts: BTreeMap::from([(1, PROBES - lost)]),
         counters: Counters { busy_ticks: 35, ..Counters::default() },
         arrivals: (PROBES - lost, 0),

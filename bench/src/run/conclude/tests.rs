@@ -57,6 +57,7 @@ fn trial(member: Member, block: usize, ns: u64, lost: u64) -> Trial {
         attribution: None,
         interval_ms: 10,
         maxima_ns: vec![times.max(); 100],
+        hardware: None,
         receive_bursts: BTreeMap::from([(1, 1000)]),
         counters: Counters { busy_ticks: 10, ..Counters::default() },
         arrivals: (1000, 0),
