@@ -39,7 +39,14 @@ pub(crate) fn configure(guest: &mut Guest, cores: &str, ports: &[(&str, &str)]) 
 /// Runs the tuner, expects that exit code, and gives back what it wrote.
 #[track_caller]
 pub(crate) fn tune(guest: &mut Guest, words: &str, code: i32) -> String {
-    let line = format!("barewire-tune --config {CONFIG} {words} 2>&1; echo \"exit $?\"");
+    tune_with(guest, "", words, code)
+}
+
+/// The same, with variables in its environment.
+#[track_caller]
+pub(crate) fn tune_with(guest: &mut Guest, variables: &str, words: &str, code: i32) -> String {
+    let line =
+        format!("{variables} barewire-tune --config {CONFIG} {words} 2>&1; echo \"exit $?\"");
     let text = guest.must(&line);
     let (text, exit) = text.trim_end().rsplit_once("exit ").expect("the shell says the exit code");
     assert_eq!(exit, code.to_string(), "barewire-tune {words}:\n{text}");
