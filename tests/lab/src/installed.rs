@@ -49,6 +49,22 @@ pub fn installed(image: &Image, machine: &Machine, debian: Debian) -> Result<Sna
     stock.then("installed", &hash_of(&files)?, |guest| install(guest, &files))
 }
 
+/// This tree's packages, in the order of [`PACKAGES`]; when there are none for that Debian, the running test is skipped.
+///
+/// # Panics
+/// When they can not be read.
+#[must_use]
+pub fn packages_or_skip(debian: Debian) -> Option<Vec<PathBuf>> {
+    match packages(debian) {
+        Ok(files) => Some(files),
+        Err(LabError::Missing(what)) => {
+            skip(&what);
+            None
+        }
+        Err(error) => panic!("{error:?}"),
+    }
+}
+
 /// The newest of each, as `cargo xtask package` leaves them.
 fn packages(debian: Debian) -> Result<Vec<PathBuf>, LabError> {
     let folder = crate::bypass::target().join("package");

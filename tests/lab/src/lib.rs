@@ -57,7 +57,7 @@ pub use error::LabError;
 pub use flow::{Flow, Tally};
 pub use guest::Guest;
 pub use image::{Image, Lab};
-pub use installed::{PACKAGES, installed, installed_or_skip};
+pub use installed::{PACKAGES, installed, installed_or_skip, packages_or_skip};
 pub use machine::{Machine, Model};
 pub use nic::Nic;
 pub use recipe::{Debian, Kernel, Recipe};

@@ -259,6 +259,28 @@ fn the_role_confirms_over_a_new_connection_what_may_cut_it_off() {
 }
 
 #[test]
+fn the_role_plans_again_what_somebody_changed_since_it_planned() {
+    let Some(fleet) = Fleet::new(false) else { return };
+    let (bin, knob) =
+        (fleet.dir.path().join("bin"), fleet.root("one").join("proc/sys/vm/swappiness"));
+    let calls = bin.join("applied");
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *' apply --plan '*)\n[ -e {calls} ] || echo 61 > {knob}\n\
+         echo once >> {calls};;\nesac\nexec {program} \"$@\"\n",
+        calls = calls.display(),
+        knob = knob.display(),
+        program = machine::PROGRAM,
+    );
+    machine::put_program(&bin, "program", &text);
+
+    let done = fleet.play("tune.yml", ONE);
+
+    assert!(done.one.is_some_and(Recap::is_changed), "{}", done.said);
+    assert_eq!(fs::read_to_string(calls).unwrap(), "once\nonce\n", "{}", done.said);
+    assert_eq!(fleet.swappiness("one"), "10\n", "{}", done.said);
+}
+
+#[test]
 fn the_role_fails_where_the_gate_stays_closed_and_leaves_the_next_machine_alone() {
     let Some(fleet) = Fleet::new(false) else { return };
     let checks = r#"{"barewire_tune_gate_checks": ["MEM-14", "ISO-01"]}"#;
