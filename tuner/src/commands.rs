@@ -299,6 +299,11 @@ pub fn run(
                     text.push_str(&format!(": {error}"));
                     cause = error.source();
                 }
+                if let Failure::Stopped(stopped) = &failure
+                    && let Some(help) = stopped.advice()
+                {
+                    text.push_str(&format!("\nhelp: {help}"));
+                }
                 // Nobody is left to tell when standard error is closed too.
                 let _ = writeln!(session.err, "{text}");
             }

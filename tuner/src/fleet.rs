@@ -65,6 +65,9 @@ pub struct Member {
     pub facts: Value,
 }
 
+/// Checks whose value is of the moment, and never the same twice: only their verdicts are compared.
+const MOMENTARY: [&str; 2] = ["LOAD-01", "VIRT-01"];
+
 /// Compares machines. A check is the same on two machines when verdict and value are.
 #[must_use]
 pub fn compare(members: &[Member]) -> Differences {
@@ -78,7 +81,8 @@ pub fn compare(members: &[Member]) -> Differences {
     let checks = ids.into_iter().filter_map(|(id, title)| {
         let answers = members.iter().map(|member| {
             let entry = member.report.findings.iter().find(|entry| entry.id == id);
-            (member.name.clone(), entry.map(|entry| (entry.verdict, entry.seen.clone())))
+            let value = |seen: &str| if MOMENTARY.contains(&id) { "" } else { seen }.to_owned();
+            (member.name.clone(), entry.map(|entry| (entry.verdict, value(&entry.seen))))
         });
         let answers = group(answers).into_iter().filter_map(|(answer, machines)| {
             let (verdict, seen) = answer?;
@@ -165,6 +169,22 @@ mod tests {
             report: Report::new(&findings, &intent, None),
             facts: serde_json::to_value(&facts).unwrap(),
         }
+    }
+
+    #[test]
+    fn what_is_of_the_moment_is_no_difference() {
+        let one = member("one", "proc/loadavg", "0.01 0.02 0.03 1/100 9\n");
+        let other = member("other", "proc/loadavg", "7.01 5.02 3.03 1/100 9\n");
+
+        let checks = compare(&[one, other]).checks;
+
+        assert!(checks.iter().all(|check| check.id != "LOAD-01"), "{checks:#?}");
+        assert!(
+            compare(&[member("a", "x", ""), member("b", "proc/loadavg", "1 1 1")])
+                .checks
+                .iter()
+                .any(|check| check.id == "LOAD-01")
+        );
     }
 
     #[test]

@@ -14,6 +14,21 @@ use crate::{
 /// What else runs here that changes settings or takes CPU time.
 pub(super) const CHECKS: &[Check] = &[
     Check {
+        id: "LOAD-01",
+        section: Section::Load,
+        title: "load average",
+        why: "a worker that polls counts as one running thread whether packets come or not, so the figure says nothing of it",
+        explain: "The load average counts threads that run, are ready to run, or wait for a disk, smoothed over 1, 5 and 15 \
+                  minutes. Guides take a load above the number of CPUs for trouble. A poll-mode worker is always \
+                  running: each adds exactly 1, busy or idle, and a machine with four of them is at 4 at rest.\n\nSo it is \
+                  shown and not judged. What it can not tell is told elsewhere: whether anything else ran on the \
+                  workers' CPUs (ISO-14, PROC-05), how long they were taken away (MEAS-01), and how much of the \
+                  time a worker had packets, which the daemon counts itself.",
+        sources: &["proc_loadavg(5)", "Linux kernel/sched/loadavg.c"],
+        look: load,
+        ..Check::PLAIN
+    },
+    Check {
         id: "THM-01",
         section: Section::Load,
         title: "background timers",
@@ -51,6 +66,19 @@ pub(super) const CHECKS: &[Check] = &[
         ..Check::PLAIN
     },
 ];
+
+fn load(context: &Context<'_>) -> Outcome {
+    settled(|| {
+        let load = known(&context.facts.system.load, "this machine tells no load average")?;
+        let workers = match context.intent.workers() {
+            Fact::Is(workers) => {
+                format!("; {} that poll add 1 each", super::wording::count(workers.len(), "worker"))
+            }
+            Fact::Absent | Fact::Unknown { .. } => String::new(),
+        };
+        Ok(Outcome::info(format!("{} over 1, 5 and 15 minutes{workers}", load.join(", "))))
+    })
+}
 
 /// Timers of distributions whose jobs are felt, by the beginning of their names.
 const FELT: [&str; 15] = [
@@ -241,6 +269,24 @@ mod tests {
             .files(&[TRIM])
             .file("proc/1/task/1/stat", stat.replace("NAME", name))
             .file("proc/1/task/1/status", status)
+    }
+
+    #[test]
+    fn a_load_is_shown_and_not_judged() {
+        const FILE: &str = "proc/loadavg";
+        table!(
+            "LOAD-01",
+            [(FILE, "99.01 64 0.00 1/412 20311\n")] => Info,
+            [(FILE, "0.10 0.20")] => Unknown,
+            [(FILE, "0.10 -0.20 0.30")] => Unknown,
+            [(FILE, "a b c")] => Unknown,
+            [] => NotApplicable,
+        );
+        let two = Fake::new().file(FILE, "2.01 1.99 1.90 1/412 20311").look("LOAD-01");
+        assert_eq!(
+            two.seen,
+            "2.01, 1.99, 1.90 over 1, 5 and 15 minutes; 2 workers that poll add 1 each"
+        );
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl StateDir {
 
 /// Why a verb that changes the machine did not.
 #[derive(Debug, thiserror::Error)]
-#[error("{what}{}", help.as_ref().map(|help| format!("\nhelp: {help}")).unwrap_or_default())]
+#[error("{what}")]
 pub(crate) struct Stopped {
     /// What happened.
     what: String,
@@ -72,6 +72,11 @@ impl Stopped {
     pub(super) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// What can be done about it: for the end, after the causes.
+    pub(super) fn advice(&self) -> Option<&str> {
+        self.help.as_deref()
     }
 
     pub(super) fn because(

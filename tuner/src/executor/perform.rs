@@ -65,7 +65,7 @@ pub fn apply(
             Ok(undone) if undone.is_whole() => Err(ApplyError::Undone(error)),
             Ok(undone) => Err(ApplyError::Left { source: error, left: undone.left() }),
             Err(journal) => {
-                let left = vec![format!("the journal can not be written: {journal}")];
+                let left = vec![format!("the journal can not be written: {}", chain(&journal))];
                 Err(ApplyError::Left { source: error, left })
             }
         },

@@ -19,6 +19,8 @@ pub struct System {
     pub hypervisor: Fact<String>,
     /// Ticks of 1/100 s that a hypervisor kept from us since boot, and all ticks.
     pub stolen: Fact<Stolen>,
+    /// The load average over 1, 5 and 15 minutes, as it is written.
+    pub load: Fact<[String; 3]>,
     /// The control groups' version: 1 where no unified hierarchy is mounted at `/sys/fs/cgroup`.
     pub cgroups: Fact<u8>,
 }
@@ -54,6 +56,16 @@ impl Stolen {
     }
 }
 
+/// `2.10 1.95 1.80 3/412 20311` (proc_loadavg(5)).
+fn load(text: &str) -> Fact<[String; 3]> {
+    let words: Vec<String> = text.split_whitespace().take(3).map(str::to_owned).collect();
+    let is_number = |word: &String| word.parse::<f64>().is_ok_and(|load| load >= 0.0);
+    match <[String; 3]>::try_from(words) {
+        Ok(words) if words.iter().all(is_number) => Fact::Is(words),
+        _ => Fact::unknown("/proc/loadavg does not begin with three numbers"),
+    }
+}
+
 impl System {
     /// Reads it.
     #[must_use]
@@ -73,6 +85,7 @@ impl System {
             build: source.text("proc/sys/kernel/version"),
             distribution: release.unwrap_or(Fact::Absent).map(|text| distribution(&text)),
             product,
+            load: source.text("proc/loadavg").and_then(|text| load(&text)),
             hypervisor: source.text("sys/hypervisor/type"),
             stolen: stolen(source),
             cgroups: match source.exists("sys/fs/cgroup/cgroup.controllers") {

@@ -102,3 +102,22 @@ fn a_refusal_among_many_undoes_what_was_done_and_leaves_the_rest_alone() {
     assert_eq!(progress("/proc/irq/106/smp_affinity_list"), Progress::Undone);
     assert_eq!(progress("/proc/irq/108/smp_affinity_list"), Progress::Planned);
 }
+
+#[test]
+fn a_journal_that_can_not_be_written_any_more_is_said_with_its_reason() {
+    let (_dir, fake, steps) = large();
+    let journal = open(&fake);
+    let mut entry = entry(&fake, 1, &steps);
+
+    // The disk is full from the first value on that is told.
+    let error = apply(&fake, &journal, &mut entry, &mut |_| {
+        fake.rule(&format!("{STATE}/0001.json"), Manner::Refuse(Errno::NOSPC));
+    })
+    .unwrap_err();
+
+    let ApplyError::Left { left, .. } = error else { panic!("{error:?}") };
+    assert!(left[0].contains("0001.json: No space left on device"), "{left:?}");
+    fake.forget_rules();
+    drop(journal);
+    assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
+}
