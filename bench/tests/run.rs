@@ -140,6 +140,18 @@ fn start_with(dir: &Path, mark: &str, text: &str) -> Child {
         .unwrap()
 }
 
+/// Runs a plan to its end, and looks that nothing is left.
+fn run(dir: &Path, mark: &str, plan: &str) -> (Option<i32>, String, RunResult) {
+    let child = start_with(dir, mark, plan);
+    let process = child.id();
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    wait_until_nothing_is_left(mark, process);
+    let text = fs::read_to_string(dir.join("out/result.json"));
+    let text = text.unwrap_or_else(|error| panic!("{error}: {said}"));
+    (output.status.code(), said, serde_json::from_str(&text).unwrap())
+}
+
 /// Names that a process of ours might leave where everybody can write.
 fn left_of(process: u32) -> Vec<String> {
     let name_has = |name: &str| {
@@ -305,6 +317,7 @@ fn a_run_adds_up_and_leaves_its_files_and_nothing_else() {
 const GENERATOR: &str = r#"
 name = "generator"
 blocks = 1
+is_first = true
 warm_up_ms = 20
 measure_ms = 100
 qualify_ms = 100
@@ -355,20 +368,16 @@ fn every_generator_sends_mixes_and_captures_and_gets_them_back() {
         let replay = format!("replay = \"{}\"", file.display());
         let plan = GENERATOR.replace("GENERATOR", generator).replace("FRAMES", &replay);
         let mark = format!("{test}-{generator}-{}", std::process::id());
-        let child = start_with(dir.path(), &mark, &plan);
-        let process = child.id();
 
-        let output = child.wait_with_output().unwrap();
+        let (code, said, result) = run(dir.path(), &mark, &plan);
 
-        let said = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(matches!(output.status.code(), Some(0 | 3)), "{generator}: {said}");
-        wait_until_nothing_is_left(&mark, process);
-        let text = fs::read_to_string(dir.path().join("out/result.json")).unwrap();
-        let result: RunResult = serde_json::from_str(&text).unwrap();
+        assert!(matches!(code, Some(0 | 3)), "{generator}: {said}");
         assert_eq!(result.left_out, [], "{generator}");
         for trial in &result.trials {
             check(trial);
-            assert!(trial.counts.returned > 0, "{generator}: {trial:?}");
+            // A busy machine may keep a path off its CPU for a whole trial; it is made again then.
+            let mut same = result.trials.iter().filter(|it| it.member == trial.member);
+            assert!(same.any(|it| it.counts.returned > 0), "{generator}: {trial:?}");
             // 64, 1518 and 204 bytes; and IMIX.
             let mean = if trial.group == Group::Reflect { 595 } else { 354 };
             assert_eq!(trial.cell.size, mean, "{generator}");
@@ -390,14 +399,10 @@ fn a_port_that_does_not_stamp_is_left_out_when_its_stamps_are_asked_for() {
     let external =
         PLAN.find("[external]").unwrap()..PLAN.find("[[group]]\nkind = \"null\"").unwrap();
     let external = PLAN[external].replacen("out =", "stamps = \"hardware\"\nout =", 1);
-    let child = start_with(dir.path(), &mark, &format!("{head}{external}"));
 
-    let output = child.wait_with_output().unwrap();
+    let (code, said, result) = run(dir.path(), &mark, &format!("{head}{external}"));
 
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(4), "{said}");
-    let text = fs::read_to_string(dir.path().join("out/result.json")).unwrap();
-    let result: RunResult = serde_json::from_str(&text).unwrap();
+    assert_eq!(code, Some(4), "{said}");
     assert_eq!((result.trials.len(), result.left_out.len()), (0, 1));
     assert!(result.left_out[0].why.contains("does not stamp frames"), "{:?}", result.left_out);
 }

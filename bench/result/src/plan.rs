@@ -1,10 +1,8 @@
 //! What is measured: a file of TOML, or one of those that are built in.
 
-use std::{
-    net::Ipv4Addr,
-    path::{Path, PathBuf},
-    time::Duration,
-};
+mod group;
+
+use std::{net::Ipv4Addr, path::Path, time::Duration};
 
 use config::MacAddress;
 use schemars::JsonSchema;
@@ -12,10 +10,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     arm::{Arm, Group},
-    generator::{Limits, Pattern, Via},
+    generator::Limits,
     mix::Mix,
     throughput::ThroughputPlan,
 };
+
+pub use self::group::GroupPlan;
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -90,41 +90,6 @@ pub enum StampedBy {
     Hardware,
 }
 
-/// One group of a plan.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct GroupPlan {
-    /// What its paths do.
-    pub kind: Group,
-    /// The paths.
-    pub arms: Vec<Arm>,
-    /// The one that the others are compared with.
-    pub reference: Arm,
-    /// The one that takes part twice: what two equal paths differ by here. None: nothing is called faster or slower.
-    #[serde(default)]
-    pub twin: Option<Arm>,
-    /// Frames a second.
-    pub loads: Vec<f64>,
-    /// Bytes of a frame, with its check sequence: 64 to 1518.
-    #[serde(default)]
-    pub sizes: Vec<usize>,
-    /// Instead of `sizes`: frames of several sizes take turns, `"imix"` or a list. Results are under the mean size.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mix: Option<Mix>,
-    /// A capture (pcap), whose sizes and distances are taken: it becomes `mix` and `spacing`, stretched to each load.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replay: Option<PathBuf>,
-    /// What the generator uses, in groups reflect and forward.
-    #[serde(default)]
-    pub generator: Via,
-    /// How frames are spaced.
-    #[serde(default = "constant")]
-    pub spacing: Pattern,
-    /// Flows: source ports that take turns.
-    #[serde(default = "one")]
-    pub flows: u16,
-}
-
 /// What the generator must keep.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -171,13 +136,6 @@ pub(crate) fn settle(sizes: &mut Vec<usize>, mix: Option<&Mix>) -> Option<String
         return Some("sizes and a mix; either of them".to_owned());
     }
     mix.and_then(Mix::wrong)
-}
-
-fn constant() -> Pattern {
-    Pattern::Constant
-}
-fn one() -> u16 {
-    1
 }
 
 /// Why there is no plan.
@@ -307,41 +265,9 @@ impl Plan {
                 before.iter().all(|other| other.kind != group.kind),
                 format!("{at}: the second of this kind"),
             );
-            for (place, arm) in group.arms.iter().enumerate() {
-                check(arm.fits(group.kind), format!("{at}: {arm} does other work"));
-                check(!group.arms[..place].contains(arm), format!("{at}: {arm} twice; see twin"));
+            for what in group.wrong() {
+                check(false, format!("{at}: {what}"));
             }
-            check(
-                group.arms.contains(&group.reference),
-                format!("{at}: the reference {} is not among the arms", group.reference),
-            );
-            check(
-                group.twin.is_none_or(|twin| group.arms.contains(&twin)),
-                format!("{at}: the twin is not among the arms"),
-            );
-            check(!group.loads.is_empty(), format!("{at}: no load"));
-            for load in &group.loads {
-                let is_possible = (1.0..=10e6).contains(load);
-                check(is_possible, format!("{at}: a load of {load}: 1 to 10000000"));
-            }
-            if let Err(error) = group.spacing.check() {
-                check(false, format!("{at}: {error}"));
-            }
-            let takes_any = matches!(group.kind, Group::Reflect | Group::Forward);
-            check(
-                takes_any || group.generator == Via::PacketSocket,
-                format!("{at}: its wire is not one that the generator could be chosen for"),
-            );
-            let is_plain = group.mix.is_none() && group.spacing == Pattern::Constant;
-            check(group.replay.is_none() || is_plain, format!("{at}: replay, and mix or spacing"));
-            for size in &group.sizes {
-                let is_possible = (64..=1518).contains(size);
-                check(is_possible, format!("{at}: frames of {size} bytes: 64 to 1518"));
-            }
-            check(
-                (1..=16384).contains(&group.flows),
-                format!("{at}: {} flows: 1 to 16384", group.flows),
-            );
         }
         let is_outside = self.groups.iter().map(|group| group.kind);
         let is_outside = is_outside.chain(self.throughput.iter().map(|search| search.kind));
@@ -423,26 +349,19 @@ pub struct Member {
     pub is_twin: bool,
 }
 
+impl Member {
+    /// These arms, and the twin of one.
+    pub(crate) fn all(arms: &[Arm], twin: Option<Arm>) -> Vec<Self> {
+        let twin = twin.map(|arm| Self { arm, is_twin: true });
+        let arms = arms.iter().map(|arm| Self { arm: *arm, is_twin: false });
+        arms.chain(twin).collect()
+    }
+}
+
 impl std::fmt::Display for Member {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let twin = if self.is_twin { "-twin" } else { "" };
         f.pad(&format!("{}{twin}", self.arm))
-    }
-}
-
-impl GroupPlan {
-    /// All that take part.
-    #[must_use]
-    pub fn members(&self) -> Vec<Member> {
-        let twin = self.twin.map(|arm| Member { arm, is_twin: true });
-        let arms = self.arms.iter().map(|arm| Member { arm: *arm, is_twin: false });
-        arms.chain(twin).collect()
-    }
-
-    /// Combinations of load and size.
-    #[must_use]
-    pub fn cells(&self) -> usize {
-        self.loads.len() * self.sizes.len()
     }
 }
 
@@ -451,6 +370,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::generator::Pattern;
 
     const SMALL: &str = "name = \"t\"\nblocks = 5\nmeasure_ms = 100\n[[group]]\nkind = \"null\"\n\
         arms = [\"wire\"]\nreference = \"wire\"\nloads = [1000]\n";

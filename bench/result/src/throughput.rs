@@ -128,9 +128,7 @@ impl ThroughputPlan {
     /// All that take part.
     #[must_use]
     pub fn members(&self) -> Vec<Member> {
-        let twin = self.twin.map(|arm| Member { arm, is_twin: true });
-        let arms = self.arms.iter().map(|arm| Member { arm: *arm, is_twin: false });
-        arms.chain(twin).collect()
+        Member::all(&self.arms, self.twin)
     }
 
     /// Paths to search, for each size and number of workers.

@@ -96,16 +96,7 @@ pub fn make(
         None => Template::new(&route, place.cell.size)?,
     };
     let schedule = Schedule::new(place.cell.load, group.spacing.clone())?;
-    let what = probe::Plan {
-        run: place.number,
-        warm_up: Duration::from_millis(plan.warm_up_ms),
-        measure: Duration::from_millis(plan.measure_ms),
-        drain: Duration::from_millis(plan.drain_ms),
-        overtime: Duration::from_millis(plan.drain_ms),
-        keep: thousandth(schedule.frames_in(Duration::from_millis(plan.measure_ms))),
-        interval: Duration::from_millis(interval_ms(plan.measure_ms)),
-        tagged: None,
-    };
+    let what = what(plan, place.number, &schedule);
     let Cpus { measured, other } = lab.cpus;
     let inside = running.inside();
     let read = || counters::read(&lab.root, inside, measured, other);
@@ -149,15 +140,35 @@ pub fn make(
     let mut trial =
         record(running.started.group, member, place, made, faults, counters, arrivals, &gaps);
     trial.interval_ms = interval_ms(plan.measure_ms);
-    trial.hardware = running.wire.stamped().map(|(stamped, unstamped, error_ns)| HardwareStamps {
-        stamped,
-        unstamped,
-        error_ns,
-    });
-    if let Some(HardwareStamps { unstamped: frames @ 1.., .. }) = trial.hardware {
-        trial.faults.push(Invalid::Unstamped { frames });
-    }
+    stamped(&mut trial, running.wire.stamped());
     Ok(trial)
+}
+
+/// How well the device stamped what came back, where it does.
+fn stamped(trial: &mut Trial, found: Option<(u64, u64, u64)>) {
+    let Some((stamped, unstamped, error_ns)) = found else { return };
+    trial.hardware = Some(HardwareStamps { stamped, unstamped, error_ns });
+    if unstamped > 0 {
+        trial.faults.push(Invalid::Unstamped { frames: unstamped });
+    }
+}
+
+/// What the generator is to do.
+fn what(plan: &Plan, number: u16, schedule: &Schedule) -> probe::Plan {
+    let [warm_up, measure, drain, interval] =
+        [plan.warm_up_ms, plan.measure_ms, plan.drain_ms, interval_ms(plan.measure_ms)]
+            .map(Duration::from_millis);
+    let keep = thousandth(schedule.frames_in(measure));
+    probe::Plan {
+        run: number,
+        warm_up,
+        measure,
+        drain,
+        overtime: drain,
+        keep,
+        interval,
+        tagged: None,
+    }
 }
 
 /// How long these threads have waited for a CPU since they began: the second number of `schedstat`
