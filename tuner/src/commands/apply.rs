@@ -2,21 +2,26 @@
 
 mod again;
 mod keep;
+mod promote;
+mod told;
 
 use std::{fs, io::Read as _, path::PathBuf, time::Duration};
 
 use super::{
     Failure, Session,
-    changes::{self, Answer, Stopped},
+    changes::{self, Stopped},
     plan,
 };
 pub(super) use again::reassert;
+pub(super) use promote::promote;
+pub(super) use told::{How, dry_run, nothing};
+use told::{is_pending, summary};
 
 use crate::{
-    Exit, Source,
-    executor::{self, ApplyError, CompileError, DeadMan, Event, boot_id, compile, others, trial},
+    Exit,
+    executor::{self, ApplyError, CompileError, DeadMan, boot_id, compile, others, trial},
     hands::Hands,
-    journal::{self, Confirmation, Deed, Effect, Entry, Guard, Journal, Kind, State, Way},
+    journal::{self, Confirmation, Deed, Effect, Entry, Guard, Journal, Kind, State},
     plan::{Blast, Plan, Step},
 };
 
@@ -115,33 +120,6 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         is_given: false,
     });
     carry_out(args.how(), hands, &journal, entry, session)
-}
-
-/// How a run is carried out and told of.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct How {
-    /// Is the answer JSON?
-    pub(super) json: bool,
-    /// After how long it is rolled back unless somebody confirms.
-    pub(super) confirm_within: Option<Duration>,
-}
-
-impl How {
-    /// The answer, where it is JSON; people were told on the way.
-    fn answer(
-        self,
-        exit: Exit,
-        entry: Option<u32>,
-        events: &[Event],
-        left: &[String],
-        session: &mut Session<'_>,
-    ) -> Result<(), Failure> {
-        if !self.json {
-            return Ok(());
-        }
-        let entries = Vec::from_iter(entry);
-        session.json(&Answer { version: 1, end: exit.into(), entries, events, left, unread: &[] })
-    }
 }
 
 impl Args {
@@ -280,85 +258,6 @@ fn arm(
     }
 }
 
-fn summary(entry: &Entry, session: &mut Session<'_>) -> std::io::Result<()> {
-    let number = changes::numbered(entry.number);
-    let err = &mut *session.err;
-    writeln!(err, "applied as {number}; `barewire-tune rollback` undoes it")?;
-    if let Some(confirmation) = &entry.confirmation {
-        let by = match &confirmation.guard {
-            Guard::Timer { unit } => format!("{unit}.timer"),
-            Guard::Process { pid } => format!("process {pid}"),
-            Guard::None => "nothing".to_owned(),
-        };
-        let within = confirmation.within_s;
-        writeln!(
-            err,
-            "it is rolled back in {within} s (by {by}) unless you connect anew and run \
-             `barewire-tune confirm`"
-        )?;
-    }
-    if entry.trial.is_some() {
-        writeln!(
-            err,
-            "the next boot, and only that one, tries the kernel arguments out; \
-             `barewire-tune verify --boot` makes them last"
-        )?;
-    } else if is_pending(entry) {
-        writeln!(err, "some of it counts after a reboot")?;
-    }
-    Ok(())
-}
-
-/// Does something of it count after a reboot only?
-fn is_pending(entry: &Entry) -> bool {
-    entry.trial.is_some()
-        || entry.effects.iter().any(|effect| {
-            entry.steps.get(effect.step).is_some_and(|step| step.change.needs_reboot())
-        })
-}
-
-pub(super) fn nothing(how: How, session: &mut Session<'_>) -> Result<Exit, Failure> {
-    how.answer(Exit::Success, None, &[], &[], session)?;
-    if !how.json {
-        writeln!(session.err, "everything is as it should be; nothing was written")?;
-    }
-    Ok(Exit::Success)
-}
-
-pub(super) fn dry_run(
-    how: How,
-    effects: &[Effect],
-    session: &mut Session<'_>,
-) -> Result<Exit, Failure> {
-    let events: Vec<Event> = effects
-        .iter()
-        .filter_map(|effect| match &effect.deed {
-            Deed::Turn { knob, from, to } => {
-                Some(Event::Done { what: knob.name(), from: from.summary(), to: to.summary() })
-            }
-            Deed::Run { command, way: Way::There } => Some(Event::Done {
-                what: command.join(" "),
-                from: String::new(),
-                to: "run".to_owned(),
-            }),
-            Deed::Run { way: Way::Back, .. } => None,
-        })
-        .collect();
-    how.answer(Exit::Success, None, &events, &[], session)?;
-    if how.json {
-        return Ok(Exit::Success);
-    }
-    for event in &events {
-        if let Event::Done { what, from, to } = event {
-            match from.is_empty() {
-                true => writeln!(session.out, "would run  {what}")?,
-                false => writeln!(session.out, "would set  {what}: {from} -> {to}")?,
-            }
-        }
-    }
-    Ok(Exit::Success)
-}
-
 fn read(file: &std::path::Path) -> Result<Plan, Failure> {
     let wrong = |why: String| Failure::Usage(format!("{} is not a plan: {why}", file.display()));
     let mut text = String::new();
@@ -444,39 +343,6 @@ pub(super) fn not_compiled(error: CompileError) -> Failure {
         | CompileError::ByHand { .. } => Exit::Refused,
     };
     Stopped::new(exit, "nothing was changed").because(error).into()
-}
-
-/// What was on trial, for good: another entry, so that it can be undone too. Says which; none when there is nothing.
-pub(super) fn promote(
-    hands: &dyn Hands,
-    journal: &Journal,
-    entries: &[Entry],
-    tell: &mut dyn FnMut(Event),
-) -> Result<Option<u32>, Failure> {
-    let source = Source::at(hands.root())?;
-    let boot = boot_id(hands);
-    let is_promoted = |number: u32| {
-        entries.iter().any(|e| e.is_active() && e.kind == Kind::Promotion { of: number })
-    };
-    let on_trial = entries.iter().rev().find(|entry| {
-        entry.state == State::Applied && entry.trial.is_some() && !is_promoted(entry.number)
-    });
-    let Some(tried) = on_trial else { return Ok(None) };
-    let Some(trial) = &tried.trial else { return Ok(None) };
-    if tried.boot == boot || !trial::has_come_up(&source, trial) {
-        return Ok(None);
-    }
-    let held: Vec<Step> = trial.held.iter().filter_map(|i| tried.steps.get(*i)).cloned().collect();
-    // The plan is of another boot; what is there now counts.
-    let held: Vec<Step> = held.into_iter().map(executor::without_expectation).collect();
-    // The trial's entry goes first: it has the same kernel as another one, and grubby would change it too.
-    let mut effects = trial::clean(hands, tried);
-    effects.extend(compile(hands, &held).map_err(not_compiled)?);
-    let number = next_number(hands, journal)?;
-    let kind = Kind::Promotion { of: tried.number };
-    let mut entry = new_entry(hands, number, kind, held, effects);
-    executor::apply(hands, journal, &mut entry, tell).map_err(|error| failed(&entry, error))?;
-    Ok(Some(number))
 }
 
 #[cfg(test)]
