@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use lab::Guest;
 
-use crate::stock::{reboot, stock};
+use crate::{
+    stock::{reboot, stock},
+    whole::{assert_same_machine, capture},
+};
 
 /// What has to come back: every file of /etc and /boot with its owner, mode and content.
 pub(crate) fn files(guest: &mut Guest) -> BTreeSet<String> {
@@ -70,9 +73,11 @@ fn a_reboot_alone_changes_nothing_that_is_compared() {
     let Some(mut guest) = stock() else { return };
     let guest = &mut guest;
     let (files_before, kernel_before) = (files(guest), kernel(guest));
+    let machine_before = capture(guest);
 
     reboot(guest, "a plain boot");
 
     assert_same(&files_before, &files(guest));
     assert_same(&kernel_before, &kernel(guest));
+    assert_same_machine(&machine_before, &capture(guest));
 }

@@ -6,7 +6,8 @@ use lab::Guest;
 
 use crate::{
     capture::{assert_same, files, kernel},
-    stock::{CONFIG, INCOMPLETE, PENDING_REBOOT, reboot, stock, tune},
+    held::hold,
+    stock::{INCOMPLETE, PENDING_REBOOT, reboot, stock, tune},
 };
 
 #[test]
@@ -48,15 +49,9 @@ fn a_power_cut_in_the_middle_of_rollback_is_said_and_a_second_one_completes_it()
     assert_same(&kernel_before, &kernel(guest));
 }
 
-/// Runs the tuner until `is_so`, holds it there, cuts the power, and starts the machine again.
+/// Cuts the power when `is_so`, and starts the machine again.
 fn cut_in(guest: &mut Guest, words: &str, is_so: &str) {
-    // What the test itself has put there is not to be lost.
-    guest.must("sync");
-    guest.must(&format!(
-        "systemd-run --quiet --unit=tune barewire-tune --config {CONFIG} {words}; \
-         until {is_so}; do :; done; systemctl kill --signal=STOP tune.service; \
-         systemctl is-active tune.service"
-    ));
+    hold(guest, words, is_so);
     guest.power_cut().expect("the power can be cut");
     let begun = Instant::now();
     guest.power_on().unwrap_or_else(|error| panic!("the boot after the power cut: {error:?}"));
