@@ -2,6 +2,7 @@
 
 mod bind;
 mod capture;
+mod faults;
 mod findings;
 mod flow;
 mod held;

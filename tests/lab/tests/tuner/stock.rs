@@ -12,6 +12,7 @@ pub(crate) const CONFIG: &str = "/etc/barewire/barewire.toml";
 pub(crate) const PENDING_REBOOT: i32 = 40;
 pub(crate) const REFUSED: i32 = 50;
 pub(crate) const INCOMPLETE: i32 = 61;
+pub(crate) const FAILED: i32 = 70;
 
 /// A stock machine with the tuner and a configuration on it.
 pub(crate) fn stock() -> Option<Guest> {
