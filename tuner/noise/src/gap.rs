@@ -33,32 +33,32 @@ pub struct CpuNoise {
     /// The sum of all gaps, in ns: the time that was taken away.
     #[serde(default)]
     pub taken_ns: u64,
+    /// The longest gap that is not among the longest ones here, in ns; 0 where all are.
+    #[serde(default)]
+    pub untold_ns: u64,
     /// The longest gaps, the longest first; not necessarily all.
     pub longest: Vec<Gap>,
 }
 
 impl CpuNoise {
     /// The longest time that was taken away while this kernel did nothing at all on the CPU, in ns: no more than that is
-    /// the noise of the hardware, the firmware and the hypervisor. Where no kept gap is of that kind, it is what the
-    /// shortest kept one leaves room for. None where the kernel's trace was not there, or lost something.
+    /// the noise of the hardware, the firmware and the hypervisor. A gap whose causes are not kept counts as one. None where the kernel's trace was not there, or lost something.
     ///
     /// A gap in which the kernel did something may hide a part that was not its own.
     #[must_use]
     pub fn outside_ns(&self) -> Option<u64> {
+        let mut outside = self.max_ns.min(self.threshold_ns);
         for gap in &self.longest {
             match gap.causes.as_slice() {
                 [] => return None,
-                [Cause::Outside] => return Some(gap.length_ns),
+                [Cause::Outside] => {
+                    outside = gap.length_ns;
+                    break;
+                }
                 _ => {}
             }
         }
-        let are_all_kept = u64::try_from(self.longest.len()).is_ok_and(|kept| kept >= self.gaps);
-        match self.longest.last() {
-            Some(last) if !are_all_kept => Some(last.length_ns),
-            // Shorter ones were not looked at.
-            Some(_) => Some(self.threshold_ns),
-            None => Some(self.max_ns.min(self.threshold_ns)),
-        }
+        Some(outside.max(self.untold_ns))
     }
 }
 
@@ -159,23 +159,21 @@ mod tests {
 
     #[test]
     fn what_is_not_the_kernels_is_at_most_the_longest_gap_without_it() {
-        let seen = |gaps: u64, longest: Vec<Gap>| {
+        let seen = |untold_ns: u64, longest: Vec<Gap>| {
             let max_ns = longest.first().map_or(90, |gap| gap.length_ns);
-            CpuNoise { threshold_ns: 200, gaps, max_ns, longest, ..CpuNoise::default() }
+            CpuNoise { threshold_ns: 200, untold_ns, max_ns, longest, ..CpuNoise::default() }
         };
         let (tick, outside) = ([Cause::Tick], [Cause::Outside]);
 
-        let of = |gaps, longest| seen(gaps, longest).outside_ns();
-        assert_eq!(of(2, vec![gap(900, &tick), gap(700, &outside)]), Some(700));
-        assert_eq!(
-            of(2, vec![gap(900, &[Cause::Tick, Cause::Outside]), gap(700, &outside)]),
-            Some(700)
-        );
-        // Of ten, two are known: one of the others may be nearly as long.
-        assert_eq!(of(10, vec![gap(900, &tick), gap(700, &tick)]), Some(700));
-        assert_eq!(of(2, vec![gap(900, &tick), gap(700, &tick)]), Some(200));
+        let of = |untold, longest| seen(untold, longest).outside_ns();
+        assert_eq!(of(0, vec![gap(900, &tick), gap(700, &outside)]), Some(700));
+        assert_eq!(of(0, vec![gap(900, &[Cause::Tick, Cause::Outside])]), Some(200));
+        // Of the others the longest may be of that kind.
+        assert_eq!(of(600, vec![gap(900, &tick), gap(700, &tick)]), Some(600));
+        assert_eq!(of(600, vec![gap(900, &tick), gap(700, &outside)]), Some(700));
+        assert_eq!(of(0, vec![gap(900, &tick)]), Some(200));
         assert_eq!(of(0, vec![]), Some(90));
         // Events were lost, so that nobody knows.
-        assert_eq!(of(2, vec![gap(900, &[]), gap(700, &outside)]), None);
+        assert_eq!(of(0, vec![gap(900, &[]), gap(700, &outside)]), None);
     }
 }

@@ -33,8 +33,10 @@ pub struct Options {
 const TIMES: u64 = 8;
 /// Readings shorter than so many ticks are counted exactly.
 const SHORT: usize = 4096;
-/// So many gaps of a CPU are kept with their times; more are only counted.
+/// So many long gaps of a CPU are kept with their times, and so many short ones; more are only counted.
 const KEPT: usize = 1 << 16;
+/// Gaps from this on are kept apart from the shorter ones.
+const LONG: Duration = Duration::from_micros(5);
 /// So many of them are told.
 const TOLD: usize = 256;
 
@@ -82,6 +84,8 @@ struct Counted {
     taken: u64,
     threshold: u64,
     kept: Vec<RawGap>,
+    /// The longest gap that is not kept.
+    lost_max: u64,
     cost: Cost,
 }
 
@@ -162,10 +166,14 @@ fn count(
     let pinned = linux::thread::pin(cpu);
     // Whoever fails must not keep the others waiting.
     let mut short = vec![0_u64; SHORT];
-    let mut kept = Vec::with_capacity(KEPT);
-    // Touched now, so that no page is made while it counts.
-    kept.resize(KEPT, RawGap { start: 0, length: 0 });
-    kept.clear();
+    // Touched now, so that no page is made while it counts. Short ones do not take the place of long ones.
+    let room = || {
+        let mut room = vec![RawGap { start: 0, length: 0 }; KEPT];
+        room.clear();
+        room
+    };
+    let (mut kept, mut kept_short) = (room(), room());
+    let long_gap = rate.from_duration(LONG);
     let mut longer = crate::histogram();
     let mut maxima = vec![0_u64; INTERVALS as usize + 1];
     let each = rate.from_duration(interval(options.over)).max(1);
@@ -181,6 +189,7 @@ fn count(
     let begin = ticks();
     let until = begin.saturating_add(rate.from_duration(options.over));
     let (mut long, mut max, mut gaps, mut taken, mut last) = (0, 0, 0_u64, 0_u64, begin);
+    let mut lost_max = 0;
     // Nothing here allocates, locks or calls the kernel.
     while last < until {
         let now = ticks();
@@ -201,13 +210,17 @@ fn count(
             }
             taken += delta;
             max = max.max(delta);
-            if kept.len() < KEPT {
-                kept.push(RawGap { start: last, length: delta });
+            let gap = RawGap { start: last, length: delta };
+            match (delta >= long_gap, kept.len(), kept_short.len()) {
+                (true, ..KEPT, _) => kept.push(gap),
+                (false, _, ..KEPT) => kept_short.push(gap),
+                _ => lost_max = delta.max(lost_max),
             }
         }
         last = now;
     }
     let cost = Cost::of(&counters.counts());
+    kept.append(&mut kept_short);
     // The last interval is the end of the one before, and begins as the spinning ends.
     maxima.truncate(usize::try_from((last - begin) / each).unwrap_or(usize::MAX).max(1));
     Ok(Counted {
@@ -222,6 +235,7 @@ fn count(
         taken,
         threshold,
         kept,
+        lost_max,
         cost,
     })
 }
@@ -248,10 +262,11 @@ fn median(apart: &mut Vec<u64>) -> u64 {
 
 fn summary(counted: Counted, rate: TickRate, events: Option<attribute::Events<'_>>) -> CpuNoise {
     let p999 = counted.p999();
-    let Counted { begin, end, max, gaps, taken, threshold, mut kept, .. } = counted;
+    let Counted { begin, end, max, gaps, taken, threshold, mut kept, lost_max, .. } = counted;
     // The longest reading may be below the threshold.
     let max = max.max(p999);
     kept.sort_by_key(|gap| std::cmp::Reverse(gap.length));
+    let untold = kept.get(TOLD).map_or(0, |gap| gap.length).max(lost_max);
     let longest = kept.iter().take(TOLD).map(|gap| Gap {
         at_ns: rate.to_ns(gap.start.saturating_sub(begin)),
         length_ns: rate.to_ns(gap.length),
@@ -266,6 +281,7 @@ fn summary(counted: Counted, rate: TickRate, events: Option<attribute::Events<'_
         p999_ns: rate.to_ns(p999),
         max_ns: rate.to_ns(max),
         taken_ns: rate.to_ns(taken),
+        untold_ns: rate.to_ns(untold),
         longest: longest.collect(),
     }
 }
@@ -322,6 +338,7 @@ mod tests {
             taken: 0,
             threshold: 100,
             kept: Vec::new(),
+            lost_max: 0,
             cost: Cost::default(),
         }
     }
