@@ -107,19 +107,17 @@ pub fn make(
         // Who sleeps waits a little at each wake-up, and that is its own doing.
         Waits::Sleeping | Waits::Inline | Waits::Unknown => Vec::new(),
     };
+    // Who waits before it goes first, or after, does not wait in the trial.
+    let first = plan.is_first.then(|| First::hold(&lab.root, running, measured));
     let waited = waited_ns(&lab.root, &threads);
     let before = read()?;
-    let first = plan.is_first.then(|| First::hold(&lab.root, running, measured));
     let made = running.wire.with(|wire| {
         let mut watched = Watched { wire, interrupt: &lab.interrupt };
         probe::run(&what, schedule, &mut template, &mut watched, clock)
     })?;
-    drop(first);
     let counters = read()?.since(&before);
-    if plan.is_first {
-        lab.interrupt.pass(plan.trial() / first::PAUSE).map_err(ProgramError::from)?;
-    }
     let waited = waited_ns(&lab.root, &threads).saturating_sub(waited);
+    drop(first);
     let arrivals = running.wire.arrivals()?;
     let stalls = match stalls {
         Some(before) => running.work.stalls(Some(&before.next))?,
@@ -141,6 +139,9 @@ pub fn make(
         record(running.started.group, member, place, made, faults, counters, arrivals, &gaps);
     trial.interval_ms = interval_ms(plan.measure_ms);
     stamped(&mut trial, running.wire.stamped());
+    if plan.is_first {
+        lab.interrupt.pass(plan.trial() / first::PAUSE).map_err(ProgramError::from)?;
+    }
     Ok(trial)
 }
 
