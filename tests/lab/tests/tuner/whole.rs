@@ -49,6 +49,12 @@ const VOLATILE: &[(&str, Part, &str)] = &[
         Part::Lines(&["\"memory_bytes\""]),
         "the kernel takes what it needs for itself from another node, as it is loaded elsewhere",
     ),
+    (
+        "boot/grub/grubenv",
+        Part::Lines(&["next_entry=", "#"]),
+        "GRUB leaves an empty line where it took a choice, and fills up; what it says is compared with the files",
+    ),
+    ("var/lib/barewire/tune/**", Part::File, "the journal of what was done stays"),
     ("proc/cpuinfo", Part::Lines(&["cpu MHz", "bogomips"]), "measured by each boot"),
 ];
 
