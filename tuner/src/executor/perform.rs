@@ -223,7 +223,8 @@ fn perform(
         tell(Event::Skipped { what, why: "it is gone".to_owned() });
         return Ok(());
     }
-    if !knob.is_same(&found, from) {
+    let may_move = matches!(knob, Knob::Kernel { path, .. } if is_about_an_interrupt(path));
+    if !may_move && !knob.is_same(&found, from) {
         // Nothing of it is ours.
         effect.progress = Progress::Planned;
         let (expected, found) = (from.summary(), found.summary());

@@ -639,6 +639,24 @@ fn what_somebody_else_moved_before_its_turn_stops_everything() {
 }
 
 #[test]
+fn an_interrupt_that_irqbalance_moved_since_the_plan_is_moved_all_the_same_and_goes_back_to_where_it_was()
+ {
+    let (_dir, fake) = machine();
+    let steps = everything();
+    put(fake.root(), IRQ, "2\n");
+    let before = all(&fake);
+    let journal = open(&fake);
+    let mut entry = entry(&fake, 1, &steps);
+
+    apply(&fake, &journal, &mut entry, &mut |_| ()).unwrap();
+
+    assert_ne!(text(&fake, IRQ), "2\n");
+    drop(journal);
+    back(&fake, Overwrite::Nothing);
+    assert_eq!(difference(&before, &all(&fake)), Vec::<String>::new());
+}
+
+#[test]
 fn what_moved_since_the_plan_is_refused_before_anything_is_done() {
     let (_dir, fake) = machine();
     let mut steps = everything();

@@ -199,11 +199,23 @@ pub(super) fn irqbalance(context: &Context<'_>) -> Result<Outcome, Outcome> {
         Fact::Is(settings) => settings.path.clone(),
         Fact::Absent | Fact::Unknown { .. } => SETTINGS[0].to_owned(),
     };
-    let value = banned.union(&workers).to_string();
+    // Those that are neither a worker's nor housekeeping stay idle, and what the plan moves away must not come back to them.
+    let spare = spare(context, &workers);
+    let value = banned.union(&workers).union(&spare).to_string();
     Ok(outcome
         .wanted(wanted)
         .fix(Change::Setting { path, key: BANNED.to_owned(), value })
         .fix(Change::Unit { unit: "irqbalance.service".to_owned(), state: UnitState::Restarted }))
+}
+
+/// CPUs that are neither a worker's nor housekeeping, as far as that is known.
+fn spare(context: &Context<'_>, workers: &CpuSet) -> CpuSet {
+    match (context.facts.machine.value(), context.housekeeping()) {
+        (Some(machine), Ok(kept)) => {
+            machine.cpus_where(|cpu| cpu.online).difference(&kept).difference(workers)
+        }
+        _ => CpuSet::new(),
+    }
 }
 
 pub(super) fn management(context: &Context<'_>) -> Result<Outcome, Outcome> {

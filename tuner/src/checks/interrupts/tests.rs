@@ -186,8 +186,30 @@ fn the_administrators_list_is_kept_when_workers_are_added() {
         .task((60, 60), "irqbalance", 0, "0-15", 0)
         .with("etc/sysconfig/irqbalance", "IRQBALANCE_BANNED_CPULIST=\"0,2\"")
         .expect("IRQ-04", Bad);
-    assert!(matches!(&outcome.fix[..], [Change::Setting { path, value, .. }, Change::Unit { .. }]
-        if path == "etc/sysconfig/irqbalance" && value == "0,2-3"));
+    assert!(
+        matches!(&outcome.fix[..], [Change::Setting { path, value, .. }, Change::Unit { .. }]
+        if path == "etc/sysconfig/irqbalance" && value == "0,2-3,10-11"),
+        "{:?}",
+        outcome.fix
+    );
+}
+
+#[test]
+fn irqbalance_is_kept_from_cpus_that_are_nobodys_too() {
+    let outcome = Sample::server()
+        .config(
+            &crate::checks::sample::CONFIG
+                .replace("workers = ", "housekeeping = \"0-1,8-9\"\nworkers = "),
+        )
+        .task((60, 60), "irqbalance", 0, "0-15", 0)
+        .with("etc/default/irqbalance", "")
+        .expect("IRQ-04", Bad);
+    assert!(
+        matches!(&outcome.fix[..], [Change::Setting { value, .. }, Change::Unit { .. }]
+        if value == "2-7,10-15"),
+        "{:?}",
+        outcome.fix
+    );
 }
 
 #[test]
