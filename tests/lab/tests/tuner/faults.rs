@@ -87,7 +87,7 @@ fn a_clock_that_jumps_in_the_middle_of_apply_changes_nothing_of_it() {
     let guest = &mut guest;
     let (files_before, kernel_before) = (files(guest), kernel(guest));
 
-    hold(guest, "apply --confirm-within 1h", IN_THE_MIDDLE);
+    hold(guest, "apply --confirm-within 3600s", IN_THE_MIDDLE);
     guest.must("date --set='2001-01-01 12:00'");
     release(guest, PENDING_REBOOT);
 

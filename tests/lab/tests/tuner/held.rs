@@ -14,8 +14,8 @@ pub(crate) fn hold(guest: &mut Guest, words: &str, is_so: &str) {
     guest.must(&format!(
         "rm -f {SAID}; systemd-run --quiet --unit=tune sh -c \
          'barewire-tune --config {CONFIG} {words} >{SAID} 2>&1; echo exit=$? >>{SAID}'; \
-         until {is_so}; do :; done; systemctl kill --signal=STOP tune.service; \
-         systemctl is-active tune.service; ! grep ^exit= {SAID}"
+         until {is_so} || grep -qs ^exit= {SAID}; do :; done; \
+         systemctl kill --signal=STOP tune.service || :; ! grep -q ^exit= {SAID} || {{ cat {SAID}; exit 1; }}"
     ));
 }
 

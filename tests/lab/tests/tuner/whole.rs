@@ -38,6 +38,7 @@ const VOLATILE: &[(&str, Part, &str)] = &[
     ("proc/interrupts", Part::File, "counts; where they go is in proc/irq"),
     ("proc/stat", Part::File, "counts"),
     ("proc/softirqs", Part::File, "counts"),
+    ("proc/loadavg", Part::File, "of the last minutes"),
     ("proc/meminfo", Part::AllBut(&["HugePages_", "Hugepagesize", "Hugetlb", "Swap"]), "free now"),
     (
         "sys/devices/system/node/*/meminfo",
