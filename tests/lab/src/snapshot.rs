@@ -37,7 +37,13 @@ impl Snapshot {
         let name = format!("{}-{shape}", image.name());
         let dir = lab.cache().find_or_make("snapshots", &name, &hash, |dir| {
             let begun = Instant::now();
-            let mut guest = Guest::boot(image, machine)?;
+            // Debian's initramfs is known to panic now and then under this emulator ("nuking initramfs contents"). That is
+            // no test of ours yet, so it may have another try, loudly.
+            let again = |error: LabError| {
+                eprintln!("!!! the first boot failed, and is tried once more: {error}");
+                Guest::boot(image, machine)
+            };
+            let mut guest = Guest::boot(image, machine).or_else(again)?;
             let booted = begun.elapsed();
             guest.must("sync; echo 3 > /proc/sys/vm/drop_caches");
             // What every test needs at once is read from the disk once, here.
