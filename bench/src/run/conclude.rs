@@ -202,7 +202,12 @@ pub fn word(ratio: &Estimate, floor: Option<f64>, resolution: f64) -> Word {
         high: 1.0 / ratio.low,
         blocks: ratio.blocks,
     };
-    match verdict(&rates, floor) {
+    word_of(verdict(&rates, floor), resolution)
+}
+
+/// A verdict, told only as finely as was asked.
+pub(super) fn word_of(verdict: Verdict, resolution: f64) -> Word {
+    match verdict {
         Verdict::Faster => Word::Faster,
         Verdict::Slower => Word::Slower,
         Verdict::NoDifference { within } if within <= resolution => Word::NoDifference { within },

@@ -9,6 +9,7 @@ use bench_result::{
     throughput::{RateRatio, Search, Throughput, ThroughputPlan},
 };
 
+use super::conclude::word_of;
 use crate::statistics::{Estimate, Verdict, floor, verdict};
 
 /// The ratios of everything that was searched.
@@ -86,17 +87,10 @@ fn word(
         Verdict::Slower => one.is_generator_limited,
         Verdict::NoDifference { .. } => one.is_generator_limited || other.is_generator_limited,
     };
-    match verdict {
-        _ if is_held_back => undecided("the generator was the limit"),
-        Verdict::Faster => Word::Faster,
-        Verdict::Slower => Word::Slower,
-        Verdict::NoDifference { within } if within <= resolution => Word::NoDifference { within },
-        Verdict::NoDifference { within } => {
-            let [within, wanted] = [within, resolution].map(|share| share * 100.0);
-            let why = format!("±{within:.0} % could not be told apart, ±{wanted:.0} % was asked");
-            Word::Inconclusive { why }
-        }
+    if is_held_back {
+        return undecided("the generator was the limit");
     }
+    word_of(verdict, resolution)
 }
 
 #[cfg(test)]

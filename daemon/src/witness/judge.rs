@@ -20,7 +20,6 @@ pub(super) fn judge(events: &mut [KernelEvent], stalls: u64, stalled_ns: u64) ->
         return Verdict::Cause;
     }
     let is_alone = match first.kind {
-        EventKind::Softirq => events.len() == 1,
         // What it left to do is its own.
         EventKind::Interrupt => events[1..].iter().all(|event| event.kind == EventKind::Softirq),
         _ => events.len() == 1,
