@@ -6,11 +6,15 @@
 //!
 //! **irtt** sleeps at both ends. The path does in `kernel-echo-block`, the generator never: so it may be longer by what a
 //! sleeping thread takes to wake up on this machine, which the run's look at the host says, besides both spreads.
+//!
+//! What a host does to one of them for some seconds is no disagreement: one is what is seen in each of three rounds, in the
+//! same direction.
 #![expect(clippy::unwrap_used, reason = "a helper of tests that fails says where")]
 
 use std::{fs, path::Path, process::Command};
 
 use bench::run::{arm::Arm, result::RunResult, trial::Trial};
+use config::CpuId;
 use hdrhistogram::Histogram;
 
 const PLAN: &str = r#"
@@ -117,10 +121,66 @@ fn ours(result: &RunResult, arm: Arm) -> (Spread, f64) {
     (Spread { median: at(0.5), low: at(0.25), high: at(0.75) }, send)
 }
 
+/// How much more another program saw than we did in one round, and between which bounds that is explained, in µs.
+#[derive(Debug)]
+struct Apart {
+    by: f64,
+    at_least: f64,
+    at_most: f64,
+}
+
+impl Apart {
+    fn new(other: &Spread, own: &Spread, below: f64, above: f64) -> Self {
+        let room = other.error() + own.error();
+        Self { by: other.median - own.median, at_least: -room - below, at_most: room + above }
+    }
+
+    fn is_too_little(&self) -> bool {
+        self.by < self.at_least
+    }
+
+    fn is_too_much(&self) -> bool {
+        self.by > self.at_most
+    }
+}
+
 impl Spread {
     fn error(&self) -> f64 {
         (self.high - self.low) / 2.0
     }
+}
+
+/// What sockperf and irtt saw on a wire of their own.
+fn others(dir: &Path, measured: CpuId, other: CpuId) -> (Spread, Spread) {
+    let output = Command::new("unshare")
+        .args(["--net", "--mount", "--kill-child", "--pid", "--fork", "--mount-proc"])
+        .args(["sh", "-c", SCRIPT])
+        .env("MEASURED", measured.to_string())
+        .env("OTHER", other.to_string())
+        .env("DIR", dir)
+        .output()
+        .unwrap();
+    let read = |name: &str| {
+        fs::read_to_string(dir.join(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}: {output:?}"))
+    };
+    (sockperf(&read("sockperf")), irtt(&read("irtt.json")))
+}
+
+/// One round of all three: sockperf and irtt against ours.
+fn round(measured: CpuId, other: CpuId) -> (Apart, Apart) {
+    let dir = tempfile::tempdir().unwrap();
+    let (sockperf, irtt) = others(dir.path(), measured, other);
+    let result = run(dir.path());
+    let (spinning, send) = ours(&result, Arm::KernelEchoSpin);
+    let (sleeping, _) = ours(&result, Arm::KernelEchoBlock);
+    #[expect(clippy::cast_precision_loss, reason = "microseconds")]
+    let wake_up = result.host.wake_up.p50_ns as f64 / 1e3;
+    println!(
+        "median and quartiles in µs: spinning {spinning:?}, sockperf {sockperf:?}, a send {send:.2}; \
+         sleeping {sleeping:?}, irtt {irtt:?}, a wake-up {wake_up:.1}"
+    );
+    (Apart::new(&sockperf, &spinning, send, send), Apart::new(&irtt, &sleeping, 0.0, wake_up))
 }
 
 #[test]
@@ -137,51 +197,16 @@ fn sockperf_and_irtt_agree_within_their_errors() {
         eprintln!("SKIPPED: {test}: it takes root and two CPUs");
         return;
     }
-    let dir = tempfile::tempdir().unwrap();
-    let others = Command::new("unshare")
-        .args([
-            "--net",
-            "--mount",
-            "--kill-child",
-            "--pid",
-            "--fork",
-            "--mount-proc",
-            "sh",
-            "-c",
-            SCRIPT,
-        ])
-        .env("MEASURED", cpus.last().unwrap().to_string())
-        .env("OTHER", cpus.first().unwrap().to_string())
-        .env("DIR", dir.path())
-        .output()
-        .unwrap();
-    let read = |name: &str| {
-        fs::read_to_string(dir.path().join(name))
-            .unwrap_or_else(|error| panic!("{name}: {error}: {others:?}"))
+    let (measured, other) = (cpus.last().unwrap(), cpus.first().unwrap());
+    let (mut sockperf, mut irtt) = (Vec::new(), Vec::new());
+    let disagrees = |rounds: &[Apart]| {
+        rounds.iter().all(Apart::is_too_little) || rounds.iter().all(Apart::is_too_much)
     };
-    let (sockperf, irtt) = (sockperf(&read("sockperf")), irtt(&read("irtt.json")));
-
-    let result = run(dir.path());
-
-    let (spinning, send) = ours(&result, Arm::KernelEchoSpin);
-    let (sleeping, _) = ours(&result, Arm::KernelEchoBlock);
-    #[expect(clippy::cast_precision_loss, reason = "microseconds")]
-    let wake_up = result.host.wake_up.p50_ns as f64 / 1e3;
-    println!(
-        "median and quartiles in µs: spinning {spinning:?}, sockperf {sockperf:?}, a send {send:.2}; \
-         sleeping {sleeping:?}, irtt {irtt:?}, a wake-up {wake_up:.1}"
-    );
-    let apart = sockperf.median - spinning.median;
-    let room = sockperf.error() + spinning.error() + send;
-    assert!(
-        apart.abs() <= room,
-        "sockperf is {apart:.2} µs above ours, and {room:.2} are explained"
-    );
-    let apart = irtt.median - sleeping.median;
-    let room = irtt.error() + sleeping.error();
-    assert!(
-        (-room..=room + wake_up).contains(&apart),
-        "irtt is {apart:.2} µs above ours, and -{room:.2} to {:.2} are explained",
-        room + wake_up
-    );
+    while sockperf.len() < 3 && (disagrees(&sockperf) || disagrees(&irtt)) {
+        let (one, two) = round(measured, other);
+        sockperf.push(one);
+        irtt.push(two);
+    }
+    assert!(!disagrees(&sockperf), "sockperf and ours are {sockperf:?} µs apart");
+    assert!(!disagrees(&irtt), "irtt and ours are {irtt:?} µs apart");
 }
