@@ -29,7 +29,7 @@ pub use clock::Clock;
 pub use latency::Latency;
 pub use run::{Plan, Trial, run};
 pub use schedule::{Pattern, Schedule};
-pub use wire::{Take, Wire};
+pub use wire::{Frames, Take, Wire};
 
 #[cfg(test)]
 mod tests;

@@ -1,11 +1,11 @@
 //! One trial: probes leave by a schedule, and whatever comes back is accounted for.
 
-use std::{io, time::Duration};
+use std::{collections::VecDeque, io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Account, Clock, Latency, Schedule, Wire,
+    Account, Clock, Frames, Latency, Schedule, Wire,
     account::Counts,
     frame::{self, Template},
     gaps::{Gap, Gaps},
@@ -49,9 +49,10 @@ pub struct Trial {
     pub warm_up_latency: Latency,
     /// Measured probes that should have left in this time.
     pub intended: u64,
-    /// How often the wire had no room.
+    /// How often the wire had no room, or not for all that was to leave.
     pub refused: u64,
-    /// How long the sends took altogether, in nanoseconds: what a path does inside the sender's call counts here.
+    /// How long the sends took altogether, in nanoseconds: what a path does inside the sender's call counts here, and
+    /// putting the frames together.
     pub sending_ns: u64,
     /// When the generator did not run.
     pub gaps: Vec<Gap>,
@@ -137,12 +138,13 @@ pub fn run<W: Wire + ?Sized>(
     if probes >= u64::from(u32::MAX) {
         return Err(RunError::TooMany { probes });
     }
-    let mut state = State::new(plan, probes);
-    let mut schedule = schedule.peekable();
-    let begin = clock.now();
     let (warm, end) = (ns(plan.warm_up), ns(plan.warm_up + plan.measure));
     let give_up = end + ns(plan.drain);
     let last_call = end + ns(plan.overtime);
+    let mut state = State::new(plan, probes);
+    let mut due = Due::new(schedule, end);
+    let mut frames = Frames::default();
+    let begin = clock.now();
     loop {
         let now = clock.now().saturating_sub(begin);
         state.gaps.begin(now);
@@ -162,38 +164,97 @@ pub fn run<W: Wire + ?Sized>(
             is_idle = false;
         }
 
-        // One frame a turn: a generator that catches up all at once would not look for answers meanwhile.
-        if let Some(&intended) = schedule.peek()
-            && intended < end
-            && intended <= now
-            && now <= last_call
-        {
+        // One burst a turn: a generator that catches up all at once would not look for answers meanwhile.
+        if now <= last_call && due.is_any(now) {
             is_idle = false;
+            // Of all of them: what comes between it and the call is putting them together, so that no time is too short.
             let sent = clock.now().saturating_sub(begin);
-            let late = u32::try_from(sent - intended).unwrap_or(u32::MAX);
-            let probe = Probe { run: plan.run, sequence: state.next, intended, late };
-            let frame = template.fill(&probe);
-            let went = wire.send(frame)?;
-            state.sending += clock.now().saturating_sub(begin).saturating_sub(sent);
-            if went {
-                schedule.next();
-                state.sent(intended, sent, warm);
-            } else {
-                state.refused += 1;
+            let times = due.by(sent);
+            frames.clear();
+            for (sequence, intended) in (state.next..).zip(times) {
+                let late = u32::try_from(sent - intended).unwrap_or(u32::MAX);
+                let probe = Probe { run: plan.run, sequence, intended: *intended, late };
+                frames.push(template.fill(&probe));
             }
+            let went = wire.send(&frames)?;
+            state.sending += clock.now().saturating_sub(begin).saturating_sub(sent);
+            state.refused += u64::from(went < times.len());
+            times[..went].iter().for_each(|intended| state.sent(*intended, sent, warm));
+            due.went(went);
         }
 
         // What is still to leave is late, and still leaves for a while.
-        let is_all_sent =
-            now > last_call || schedule.peek().is_none_or(|intended| *intended >= end);
+        let is_all_sent = now > last_call || due.is_over();
         let is_all_back = is_all_sent && state.is_all_back();
         if now >= give_up || (now >= end && is_all_back) {
             break;
         }
         state.gaps.end(if is_idle { now } else { clock.now().saturating_sub(begin) });
     }
-    let unsent = schedule.take_while(|intended| *intended < end).count() as u64;
-    Ok(state.into_trial(unsent, begin))
+    Ok(state.into_trial(due.left(), begin))
+}
+
+/// What is to leave, and has not.
+struct Due {
+    schedule: Schedule,
+    /// When what follows in the schedule should leave, until the end.
+    next: Option<u64>,
+    end: u64,
+    /// What should have left by now, a burst at most.
+    waiting: VecDeque<u64>,
+    /// As many as there was room for lately, and no more than twice that.
+    most: usize,
+}
+
+impl Due {
+    fn new(schedule: Schedule, end: u64) -> Self {
+        let waiting = VecDeque::with_capacity(Frames::MOST);
+        let mut due = Self { schedule, next: None, end, waiting, most: Frames::MOST };
+        due.advance();
+        due
+    }
+
+    fn advance(&mut self) {
+        self.next = self.schedule.next().filter(|intended| *intended < self.end);
+    }
+
+    fn is_any(&self, now: u64) -> bool {
+        !self.waiting.is_empty() || self.next.is_some_and(|intended| intended <= now)
+    }
+
+    /// The times of what leaves now, of which none lies ahead.
+    fn by(&mut self, now: u64) -> &[u64] {
+        while self.waiting.len() < Frames::MOST
+            && let Some(intended) = self.next.filter(|intended| *intended <= now)
+        {
+            self.waiting.push_back(intended);
+            self.advance();
+        }
+        let all = &*self.waiting.make_contiguous();
+        &all[..all.len().min(self.most)]
+    }
+
+    /// As many of those have left.
+    fn went(&mut self, count: usize) {
+        // Putting frames together that there is no room for takes time from those that come back.
+        let is_full = count < self.waiting.len().min(self.most);
+        self.most = if is_full { count.max(1) } else { (2 * self.most).min(Frames::MOST) };
+        self.waiting.drain(..count);
+    }
+
+    fn is_over(&self) -> bool {
+        self.waiting.is_empty() && self.next.is_none()
+    }
+
+    /// How many will never leave.
+    fn left(mut self) -> u64 {
+        let mut count = self.waiting.len() as u64;
+        while self.next.is_some() {
+            count += 1;
+            self.advance();
+        }
+        count
+    }
 }
 
 fn ns(duration: Duration) -> u64 {

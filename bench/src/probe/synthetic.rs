@@ -8,7 +8,7 @@ use std::{
     rc::Rc,
 };
 
-use super::{Clock, Take, Wire};
+use super::{Clock, Frames, Take, Wire};
 
 /// A clock that moves by a step at each reading, and stands still at chosen times: the generator's own stalls.
 #[derive(Debug, Clone)]
@@ -71,6 +71,8 @@ pub struct Faults {
     pub stamps: Option<u64>,
     /// While it is stalled, sending is refused as well.
     pub refuses: bool,
+    /// It takes no more frames than this with one call.
+    pub room: Option<usize>,
 }
 
 /// A path with these faults.
@@ -82,6 +84,8 @@ pub struct Path {
     number: u64,
     /// What is on the way, by when it arrives and its order.
     flying: BTreeMap<(u64, u64), Vec<u8>>,
+    /// When it was called to send, since it was first used: and how many frames there were.
+    pub calls: Vec<(u64, usize)>,
 }
 
 impl Path {
@@ -89,7 +93,8 @@ impl Path {
     #[must_use]
     pub fn new(faults: Faults, clock: &StepClock) -> Self {
         let now = Rc::clone(&clock.now);
-        Self { faults, now, begin: None, number: 0, flying: BTreeMap::new() }
+        let (flying, calls) = (BTreeMap::new(), Vec::new());
+        Self { faults, now, begin: None, number: 0, flying, calls }
     }
 
     /// Nanoseconds since it was first used.
@@ -104,16 +109,13 @@ impl Path {
     }
 }
 
-impl Wire for Path {
-    fn send(&mut self, frame: &[u8]) -> io::Result<bool> {
-        let now = self.now();
-        if self.faults.refuses && self.stalled_until(now).is_some() {
-            return Ok(false);
-        }
+impl Path {
+    /// One frame, on its way.
+    fn take(&mut self, frame: &[u8], now: u64) {
         let number = self.number;
         self.number += 1;
         if self.faults.lost.contains(&number) {
-            return Ok(true);
+            return;
         }
         let mut frame = frame.to_vec();
         if self.faults.damaged.contains(&number)
@@ -131,7 +133,19 @@ impl Wire for Path {
         let arrival =
             if self.faults.late.contains(&number) { arrival + self.faults.delay } else { arrival };
         self.flying.insert((arrival, order), frame);
-        Ok(true)
+    }
+}
+
+impl Wire for Path {
+    fn send(&mut self, frames: &Frames) -> io::Result<usize> {
+        let now = self.now();
+        self.calls.push((now, frames.len()));
+        if self.faults.refuses && self.stalled_until(now).is_some() {
+            return Ok(0);
+        }
+        let room = self.faults.room.unwrap_or(usize::MAX);
+        let taken = frames.iter().take(room);
+        Ok(taken.map(|frame| self.take(frame, now)).count())
     }
 
     fn receive(&mut self, take: &mut Take<'_>) -> io::Result<usize> {

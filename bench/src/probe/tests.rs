@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::Ipv4Addr, time::Duration};
 
 use super::{
-    Pattern, Plan, Schedule, Trial,
+    Frames, Pattern, Plan, Schedule, Trial,
     frame::{Route, Template},
     latency::percentile,
     run,
@@ -203,14 +203,66 @@ fn a_generator_that_stands_still_makes_the_trial_invalid_and_says_when() {
 
 #[test]
 fn a_generator_that_can_not_keep_up_makes_the_trial_invalid() {
-    // A turn of the loop takes longer than the distance between two frames.
-    let clock = StepClock::new(80 * US);
+    // A turn of the loop takes longer than a burst of frames should.
+    let clock = StepClock::new(MS);
 
     let trial = trial_with(Faults::default(), clock);
 
     assert!(trial.counts.sent < trial.intended, "{:?}", trial.counts);
     let found = faults(&trial, &Limits::VIRTUAL);
     assert!(found.iter().any(|fault| matches!(fault, Fault::Unsent { .. })), "{found:?}");
+}
+
+/// A generator that stands still for 5 ms in which 50 probes should have left.
+fn behind(path_faults: Faults) -> (Trial, Vec<(u64, usize)>) {
+    let mut clock = StepClock::with_stalls(200, vec![(300 * MS, 5 * MS)]);
+    let mut path = Path::new(path_faults, &clock);
+    let schedule = Schedule::new(10_000.0, Pattern::Constant).unwrap();
+    let trial = run(&plan(), schedule, &mut template(), &mut path, &mut clock).unwrap();
+    (trial, path.calls)
+}
+
+#[test]
+fn what_is_due_leaves_in_one_call_and_nothing_before_its_time() {
+    let (trial, calls) = behind(Faults { delay: 10 * US, ..Faults::default() });
+
+    assert_eq!((trial.counts.sent, trial.counts.returned, trial.refused), (10_000, 10_000, 0));
+    let sizes: Vec<usize> = calls.iter().map(|(_, frames)| *frames).filter(|it| *it > 1).collect();
+    assert_eq!((sizes.first(), sizes.len()), (Some(&Frames::MOST), 2), "{sizes:?}");
+    assert!((48..53).contains(&sizes.iter().sum::<usize>()), "{sizes:?}");
+    // Each counts from its own time: the first waited for all of the stall, the last for none of it.
+    let late: Vec<u64> = trial.slowest.iter().map(|it| it.sent - it.intended).take(48).collect();
+    assert!(late[0] > 4_800 * US && late[47] < 400 * US, "{late:?}");
+    assert!(
+        late.windows(2).all(|pair| (80..120).contains(&((pair[0] - pair[1]) / US))),
+        "{late:?}"
+    );
+    // And what was fetched meanwhile is in the service times, which are those of the path.
+    assert!(trial.latency.service.max() < 15 * US, "{}", trial.latency.service.max());
+    let mut left = 0_u64;
+    for (at, frames) in calls {
+        left += frames as u64;
+        assert!((left - 1) * 100 * US <= at + US, "{left} frames had left by {at}");
+    }
+}
+
+#[test]
+fn what_there_is_no_room_for_leaves_later_and_once() {
+    let (trial, calls) = behind(Faults { delay: 10 * US, room: Some(3), ..Faults::default() });
+
+    let counts = trial.counts;
+    assert_eq!((counts.sent, counts.returned, counts.duplicates), (10_000, 10_000, 0));
+    assert!(trial.refused > 0);
+    // Once it is known how many are taken, not many more are put together.
+    let wasted = calls.iter().filter(|(_, frames)| *frames > 6).count();
+    assert_eq!(
+        wasted,
+        1,
+        "{:?}",
+        calls.iter().filter(|(_, frames)| *frames > 1).collect::<Vec<_>>()
+    );
+    let in_order = trial.counts.reordered;
+    assert_eq!(in_order, 0);
 }
 
 #[test]

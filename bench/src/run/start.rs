@@ -26,6 +26,7 @@ use crate::{
     interrupt::Interrupt,
     peer::case::Cpus,
     probe::{
+        Frames,
         frame::{self, FrameError, Template},
         payload::Probe,
     },
@@ -256,16 +257,16 @@ impl<'eal> Running<'eal> {
             lab.interrupt.check().map_err(ProgramError::from)?;
             let probe = Probe { run: 0, sequence, intended: 0, late: 0 };
             sequence += 1;
-            let frame = template.fill(&probe);
+            let frame = Frames::one(template.fill(&probe));
             let is_back = self.wire.with(|wire| {
-                let sent = wire.send(frame)?;
+                let is_sent = wire.send(&frame)? == 1;
                 let answer = Deadline::after(ANSWER);
                 let mut is_back = false;
                 while !is_back && !answer.has_passed() {
                     wire.receive(&mut |frame, _| is_back |= frame::probe(frame).is_ok())?;
                 }
                 // What did not leave is not missed.
-                returned += u32::from(is_back || !sent);
+                returned += u32::from(is_back || !is_sent);
                 Ok::<_, io::Error>(is_back)
             });
             if is_back.map_err(StartError::Wire)? {

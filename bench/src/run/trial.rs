@@ -21,7 +21,7 @@ use crate::{
     interrupt::Interrupt,
     peer::case::Cpus,
     probe::{
-        self, Latency, Schedule, Take, Wire,
+        self, Frames, Latency, Schedule, Take, Wire,
         clock::Counter,
         frame::{FrameError, Template},
         gaps::Gap,
@@ -233,8 +233,8 @@ pub(super) struct Watched<'a> {
 }
 
 impl Wire for Watched<'_> {
-    fn send(&mut self, frame: &[u8]) -> io::Result<bool> {
-        self.wire.send(frame)
+    fn send(&mut self, frames: &Frames) -> io::Result<usize> {
+        self.wire.send(frames)
     }
 
     fn receive(&mut self, take: &mut Take<'_>) -> io::Result<usize> {

@@ -11,7 +11,7 @@ use linux::clock::TickRate;
 
 use super::stamps::{Known, StampError};
 use crate::{
-    probe::{Take, Wire},
+    probe::{Frames, Take, Wire},
     run::arm::Driver,
 };
 
@@ -266,7 +266,8 @@ impl<'eal> DpdkWire<'eal> {
         };
         let send = ours.tx.pop()?;
         let pool = generator.pool;
-        Some(Turn { receive, send, pool, burst: Burst::new(), one: Burst::new(), arrived, stamps })
+        let (burst, leaving) = (Burst::new(), Burst::new());
+        Some(Turn { receive, send, pool, burst, leaving, arrived, stamps })
     }
 }
 
@@ -304,7 +305,7 @@ pub struct Turn<'port, 'eal> {
     send: TxQueue<'port, 'eal>,
     pool: Mempool<'eal>,
     burst: Burst<'eal>,
-    one: Burst<'eal>,
+    leaving: Burst<'eal>,
     arrived: &'port mut u64,
     stamps: Option<&'port mut Stamps<'eal>>,
 }
@@ -334,16 +335,17 @@ impl Turn<'_, '_> {
 }
 
 impl Wire for Turn<'_, '_> {
-    fn send(&mut self, frame: &[u8]) -> io::Result<bool> {
-        let mbuf = match Mbuf::copy_from(&self.pool, frame) {
-            Ok(mbuf) => mbuf,
-            // Buffers that the device still has come back when it has sent them.
-            Err(dpdk::CopyError::PoolEmpty(_)) => return Ok(false),
-            Err(error) => return Err(io::Error::other(error)),
-        };
-        self.one.push(mbuf);
-        let went = self.send.send(&mut self.one) == 1;
-        free_burst(&mut self.one);
+    fn send(&mut self, frames: &Frames) -> io::Result<usize> {
+        for frame in frames.iter().take(Frames::MOST) {
+            match Mbuf::copy_from(&self.pool, frame) {
+                Ok(mbuf) => self.leaving.push(mbuf),
+                // Buffers that the device still has come back when it has sent them.
+                Err(dpdk::CopyError::PoolEmpty(_)) => break,
+                Err(error) => return Err(io::Error::other(error)),
+            }
+        }
+        let went = self.send.send(&mut self.leaving);
+        free_burst(&mut self.leaving);
         Ok(went)
     }
 

@@ -8,7 +8,7 @@ use linux::{
 };
 
 use crate::{
-    probe::{Take, Wire},
+    probe::{Frames, Take, Wire},
     run::xdp::to_socket,
 };
 
@@ -70,8 +70,8 @@ impl XdpWire {
 }
 
 impl Wire for XdpWire {
-    fn send(&mut self, frame: &[u8]) -> io::Result<bool> {
-        self.out.socket.send(frame)
+    fn send(&mut self, frames: &Frames) -> io::Result<usize> {
+        self.out.socket.send_burst(frames.iter())
     }
 
     fn receive(&mut self, take: &mut Take<'_>) -> io::Result<usize> {
@@ -82,6 +82,9 @@ impl Wire for XdpWire {
             .socket
             .receive(&mut |frame| take(frame, None))?;
         self.arrived += count as u64;
+        if count == 0 {
+            self.out.socket.push()?;
+        }
         Ok(count)
     }
 }

@@ -2,12 +2,16 @@
 //!
 //! # Safety
 //! Binding to an interface takes a `sockaddr_ll`, and the options of packet sockets are numbers that no safe wrapper
-//! knows; both are handed to the kernel with their true size.
+//! knows; both are handed to the kernel with their true size. Bursts are arrays of pointers to buffers that are borrowed
+//! until the call is back.
 
 use std::{
+    array,
     ffi::CString,
     io,
+    mem::MaybeUninit,
     os::fd::{AsRawFd as _, OwnedFd},
+    ptr,
 };
 
 use rustix::{
@@ -22,6 +26,9 @@ use rustix::{
 pub struct PacketSocket {
     socket: OwnedFd,
 }
+
+/// Frames that one call takes at most.
+pub const BURST: usize = 32;
 
 /// What became of frames that came in.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -100,6 +107,64 @@ impl PacketSocket {
         }
     }
 
+    /// Sends frames with one call, a [`BURST`] of them at most, the first one first; says how many there was room for.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), of the first frame.
+    pub fn send_burst<'f>(&self, frames: impl Iterator<Item = &'f [u8]>) -> io::Result<usize> {
+        let mut parts = [NOTHING; BURST];
+        let mut count = 0;
+        for (part, frame) in parts.iter_mut().zip(frames) {
+            // Sending only reads it.
+            *part = vector(frame.as_ptr().cast_mut(), frame.len());
+            count += 1;
+        }
+        let mut messages = messages(&mut parts);
+        let wanted = libc::c_uint::try_from(count).expect("at most a burst");
+        // SAFETY: the socket is open as long as `self`; the first `wanted` messages have one part each, which is a frame
+        // that is borrowed until after this call and which sendmmsg(2) only reads.
+        let sent = unsafe {
+            libc::sendmmsg(
+                self.socket.as_raw_fd(),
+                messages.as_mut_ptr(),
+                wanted,
+                libc::MSG_DONTWAIT,
+            )
+        };
+        some_of(sent)
+    }
+
+    /// Receives the frames that are there with one call, as many as there are buffers and a [`BURST`] at most, and hands
+    /// each to `take`; says how many there were. What is longer than its buffer is cut off.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    pub fn receive_burst(
+        &self,
+        buffers: &mut [Vec<u8>],
+        take: &mut dyn FnMut(&[u8]),
+    ) -> io::Result<usize> {
+        let mut parts = [NOTHING; BURST];
+        let mut count = 0;
+        for (part, buffer) in parts.iter_mut().zip(buffers.iter_mut()) {
+            *part = vector(buffer.as_mut_ptr(), buffer.len());
+            count += 1;
+        }
+        let mut messages = messages(&mut parts);
+        let wanted = libc::c_uint::try_from(count).expect("at most a burst");
+        let (socket, flags) = (self.socket.as_raw_fd(), libc::MSG_DONTWAIT);
+        // SAFETY: the socket is open as long as `self`; the first `wanted` messages have one part each, which is a buffer
+        // of its own that nobody else uses until after this call. There is no time out.
+        let received = unsafe {
+            libc::recvmmsg(socket, messages.as_mut_ptr(), wanted, flags, ptr::null_mut())
+        };
+        let received = some_of(received)?;
+        for (message, buffer) in messages.iter().zip(buffers.iter()).take(received) {
+            take(&buffer[..buffer.len().min(message.msg_len as usize)]);
+        }
+        Ok(received)
+    }
+
     /// Receives one frame; `None` when there is none now. What is longer than `into` is cut off.
     ///
     /// # Errors
@@ -136,6 +201,37 @@ impl PacketSocket {
             return Err(io::Error::last_os_error());
         }
         Ok(PacketStatistics { frames: counts[0], dropped: counts[1] })
+    }
+}
+
+/// No part of a message.
+const NOTHING: libc::iovec = vector(ptr::null_mut(), 0);
+
+const fn vector(start: *mut u8, length: usize) -> libc::iovec {
+    libc::iovec { iov_base: start.cast(), iov_len: length }
+}
+
+/// A message for each part, which has to live as long as they do.
+fn messages(parts: &mut [libc::iovec; BURST]) -> [libc::mmsghdr; BURST] {
+    let first = parts.as_mut_ptr();
+    array::from_fn(|index| {
+        // SAFETY: numbers and pointers, all of which may be zero.
+        let mut message: libc::mmsghdr = unsafe { MaybeUninit::zeroed().assume_init() };
+        message.msg_hdr.msg_iov = first.wrapping_add(index);
+        message.msg_hdr.msg_iovlen = 1;
+        message
+    })
+}
+
+/// What a call answers that may do a part of what it is asked for.
+fn some_of(count: libc::c_int) -> io::Result<usize> {
+    if let Ok(count) = usize::try_from(count) {
+        return Ok(count);
+    }
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EAGAIN | libc::ENOBUFS | libc::EINTR) => Ok(0),
+        _ => Err(error),
     }
 }
 

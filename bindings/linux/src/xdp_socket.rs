@@ -153,6 +153,13 @@ impl<T: Copy> Ring<T> {
         true
     }
 
+    /// Has the kernel taken all that we put in?
+    fn is_empty(&self) -> bool {
+        let ours = self.index(self.producer).load(Ordering::Relaxed);
+        // Nothing is read on the strength of it.
+        ours == self.index(self.consumer).load(Ordering::Relaxed)
+    }
+
     /// Does the kernel want to be called?
     fn needs_wakeup(&self) -> bool {
         self.index(self.flags).load(Ordering::Relaxed) & 1 != 0
@@ -311,32 +318,42 @@ impl XdpSocket {
         Ok(count)
     }
 
-    /// Sends a frame of ours; `false` when there is no room at the moment. For one that was opened both ways.
+    /// Sends frames of ours with one call, the first one first; says how many there was room for. For one that was opened
+    /// both ways. (A call in copy mode sends 32; more take more calls, see [`push`](Self::push).)
     ///
     /// # Errors
     /// The kernel's: `ENETDOWN` when the interface is down; a frame that does not fit into a chunk.
-    pub fn send(&mut self, frame: &[u8]) -> io::Result<bool> {
+    pub fn send_burst<'f>(&mut self, frames: impl Iterator<Item = &'f [u8]>) -> io::Result<usize> {
         while let Some(chunk) = self.completion.take() {
             self.sending = self.sending.saturating_sub(1);
             self.free.push(chunk / CHUNK as u64 * CHUNK as u64);
         }
-        if frame.len() > CHUNK {
-            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        let mut count = 0;
+        for frame in frames {
+            if frame.len() > CHUNK {
+                return Err(io::Error::from(io::ErrorKind::InvalidInput));
+            }
+            let Some(address) = self.free.pop() else { break };
+            let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
+            let descriptor = Descriptor { address, length, options: 0 };
+            self.frame(descriptor)?.copy_from_slice(frame);
+            if !self.transmit.put(descriptor) {
+                self.free.push(address);
+                break;
+            }
+            self.sending += 1;
+            count += 1;
         }
-        let Some(address) = self.free.pop() else {
-            self.kick()?;
-            return Ok(false);
-        };
-        let length = u32::try_from(frame.len()).map_err(io::Error::other)?;
-        let descriptor = Descriptor { address, length, options: 0 };
-        self.frame(descriptor)?.copy_from_slice(frame);
-        if !self.transmit.put(descriptor) {
-            self.free.push(address);
-            return Ok(false);
-        }
-        self.sending += 1;
         self.kick()?;
-        Ok(true)
+        Ok(count)
+    }
+
+    /// Asks the kernel again to send what it left where it was: a busy device, or more than it sends with one call.
+    ///
+    /// # Errors
+    /// The kernel's: `ENETDOWN` when the interface is down.
+    pub fn push(&self) -> io::Result<()> {
+        if self.transmit.is_empty() { Ok(()) } else { self.kick() }
     }
 
     /// Hands the frames that are there, a burst at most, to `take`; says how many there were. For one that was opened both ways.

@@ -9,7 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use linux::{ethtool, packet::PacketSocket, route};
+use linux::{
+    ethtool,
+    packet::{BURST, PacketSocket},
+    route,
+};
 
 /// Runs something in a new network namespace, on a thread that ends with it; says so where that is not allowed.
 fn in_namespace(test: &str, body: impl FnOnce() + Send) {
@@ -56,14 +60,14 @@ fn joined(receive_buffer: usize) -> [PacketSocket; 2] {
     ip("link add name north type veth peer name south");
     ip("link set north up");
     ip("link set south up");
-    let north = PacketSocket::open("north", 1 << 20).unwrap();
-    let south = PacketSocket::open("south", receive_buffer).unwrap();
+    let north = PacketSocket::open("north", 1 << 20).expect("north is there");
+    let south = PacketSocket::open("south", receive_buffer).expect("south is there");
     let mut hello = [0; 60];
     hello[12..14].copy_from_slice(&HELLO);
     until("a frame that passes", || {
-        north.send(&hello).unwrap();
+        north.send(&hello).expect("north is up");
         let mut into = [0; 2048];
-        south.receive(&mut into).unwrap()?;
+        south.receive(&mut into).expect("south is up")?;
         (into[12..14] == HELLO).then_some(())
     });
     [north, south]
@@ -309,6 +313,45 @@ fn a_packet_socket_carries_whole_frames_and_does_not_see_its_own() {
         assert_eq!(next(&north), None);
         let statistics = south.statistics().unwrap();
         assert!(statistics.frames >= 1 && statistics.dropped == 0, "{statistics:?}");
+    });
+}
+
+#[test]
+fn a_burst_of_frames_goes_and_comes_with_one_call_each_and_in_order() {
+    in_namespace("a_burst_of_frames_goes_and_comes_with_one_call_each_and_in_order", || {
+        let [north, south] = joined(1 << 20);
+        // Of different lengths, the last one longer than a buffer.
+        let frames: Vec<Vec<u8>> = (0..40_u8)
+            .map(|number| {
+                let mut frame = vec![number; 60 + usize::from(number)];
+                frame[12..14].copy_from_slice(&[0x88, 0xb5]);
+                frame
+            })
+            .collect();
+
+        let sent = north.send_burst(frames.iter().map(Vec::as_slice)).unwrap();
+
+        assert_eq!(sent, BURST);
+        let mut buffers = vec![vec![0; 80]; 5];
+        let mut seen: Vec<Vec<u8>> = Vec::new();
+        until("all of them", || {
+            let mut taken = 0;
+            let received = south.receive_burst(&mut buffers, &mut |frame| {
+                taken += 1;
+                // The kernel itself says something when a link comes up.
+                if frame[12..14] == [0x88, 0xb5] {
+                    seen.push(frame.to_vec());
+                }
+            });
+            assert_eq!(received.unwrap(), taken);
+            assert!(taken <= buffers.len());
+            (seen.len() >= sent).then_some(())
+        });
+        let expected: Vec<&[u8]> =
+            frames[..sent].iter().map(|it| &it[..it.len().min(80)]).collect();
+        assert_eq!(seen, expected);
+        ip("link set north down");
+        assert!(north.send_burst(frames.iter().map(Vec::as_slice)).is_err());
     });
 }
 
