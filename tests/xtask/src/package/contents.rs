@@ -127,7 +127,7 @@ pub(super) const PACKAGES: &[Package] = &[
         depends: &[],
         // What its wires between ports need whatever the ports are.
         drivers: &["bus_pci", "bus_vdev", "mempool_ring"],
-        recommends: &["barewire", "dpdk-dev", "librte-meta-net"],
+        recommends: &["barewire", "dpdk-dev", "ethtool", "iproute2", "librte-meta-net"],
         suggests: &["iperf3"],
     },
 ];
