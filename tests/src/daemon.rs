@@ -1,11 +1,13 @@
 //! `barewired` as a process: started, waited for, asked, stopped; killed and shown when a test fails.
 
+mod balance;
+mod said;
+mod setup;
+
 use std::{
-    io::{self, BufRead as _, BufReader},
-    os::unix::{fs::PermissionsExt as _, net::UnixDatagram},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Output, Stdio},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -13,174 +15,16 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use serde::de::DeserializeOwned;
 
+use self::said::Said;
+pub use self::{
+    balance::Balance,
+    setup::{Setup, with_control},
+};
 use crate::{
-    Netns, Site,
+    Site,
     http::{self, Answer},
     programs, wait,
 };
-
-/// How to start a daemon.
-#[derive(Debug)]
-pub struct Setup<'a> {
-    site: &'a Site,
-    config: PathBuf,
-    netns: Option<&'a Netns>,
-    is_nobody: bool,
-    environment: Vec<(String, String)>,
-    socket: PathBuf,
-}
-
-impl<'a> Setup<'a> {
-    /// With this configuration, in which `{dir}` is the site's directory. A `[control]` section with a socket in the
-    /// site is added unless there is one.
-    #[must_use]
-    pub fn new(site: &'a Site, config: &str) -> Setup<'a> {
-        let config = with_control(config);
-        let config = site.write("barewired.toml", &config);
-        Setup {
-            site,
-            config,
-            netns: None,
-            is_nobody: false,
-            environment: Vec::new(),
-            socket: site.path("control.sock"),
-        }
-    }
-
-    /// In a network namespace.
-    #[must_use]
-    pub fn netns(mut self, netns: &'a Netns) -> Self {
-        self.netns = Some(netns);
-        self
-    }
-
-    /// As nobody, without a capability and without a way to get one. Takes root; the site becomes everybody's.
-    #[must_use]
-    pub fn as_nobody(mut self) -> Self {
-        self.is_nobody = true;
-        self
-    }
-
-    /// With an environment variable.
-    #[must_use]
-    pub fn env(mut self, name: &str, value: &str) -> Self {
-        self.environment.push((name.into(), value.into()));
-        self
-    }
-
-    /// Starts it, without waiting.
-    ///
-    /// # Panics
-    /// When it can not be started at all.
-    #[must_use]
-    pub fn spawn(self) -> Daemon {
-        let notify = self.site.path("notify.sock");
-        let _left_by_an_earlier_one = std::fs::remove_file(&notify);
-        let ready = UnixDatagram::bind(&notify).expect("a socket for READY");
-        let program = programs::barewired();
-        let mut command = match self.netns {
-            Some(netns) => netns.command(&program),
-            None if self.is_nobody => {
-                for path in [self.site.dir(), &notify] {
-                    let everybody = std::fs::Permissions::from_mode(0o777);
-                    std::fs::set_permissions(path, everybody).expect("the site is ours");
-                }
-                let mut command = Command::new("setpriv");
-                command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]);
-                command.args(["--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]);
-                command.arg(&program);
-                command
-            }
-            None => Command::new(&program),
-        };
-        command
-            .arg("run")
-            .arg("--config")
-            .arg(&self.config)
-            .current_dir(self.site.dir())
-            .env("NOTIFY_SOCKET", &notify)
-            .env_remove("RUST_LOG")
-            .envs(self.environment)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap_or_else(|e| panic!("cannot start barewired: {e}"));
-        let said = Said::default();
-        said.collect(child.stderr.take().expect("stderr is a pipe"));
-        said.collect(child.stdout.take().expect("stdout is a pipe"));
-        let notices = Said::default();
-        notices.receive(ready);
-        Daemon {
-            child,
-            notices,
-            heard: 0,
-            said,
-            socket: self.socket,
-            config: self.config,
-            ended: false,
-        }
-    }
-
-    /// Starts it and waits until it is ready.
-    ///
-    /// # Panics
-    /// When it ends before that, or does not get ready in time.
-    #[must_use]
-    pub fn start(self) -> Daemon {
-        let mut daemon = self.spawn();
-        daemon.wait_until_ready();
-        daemon
-    }
-}
-
-/// A configuration with a control socket in the site.
-#[must_use]
-pub fn with_control(config: &str) -> String {
-    if config.contains("[control]") {
-        config.to_owned()
-    } else {
-        format!("{config}\n[control]\nsocket = \"{{dir}}/control.sock\"\n")
-    }
-}
-
-/// What a daemon writes, line by line, as it comes.
-#[derive(Debug, Clone, Default)]
-struct Said(Arc<(Mutex<Vec<String>>, Condvar)>);
-
-impl Said {
-    fn collect(&self, from: impl io::Read + Send + 'static) {
-        let said = self.clone();
-        thread::spawn(move || {
-            let mut from = BufReader::new(from);
-            let mut line = Vec::new();
-            while from.read_until(b'\n', &mut line).is_ok_and(|n| n > 0) {
-                said.lines().push(String::from_utf8_lossy(&line).trim_end().to_owned());
-                said.0.1.notify_all();
-                line.clear();
-            }
-        });
-    }
-
-    /// What it tells its service manager. The socket holds ten notices, and who sends one more waits.
-    fn receive(&self, from: UnixDatagram) {
-        let said = Arc::downgrade(&self.0);
-        from.set_read_timeout(Some(Duration::from_millis(100))).expect("a socket can time out");
-        thread::spawn(move || {
-            let mut notice = [0; 4096];
-            while let Some(said) = said.upgrade().map(Said) {
-                if let Ok(length) = from.recv(&mut notice) {
-                    let notice = String::from_utf8_lossy(&notice[..length]);
-                    said.lines().extend(notice.lines().map(str::to_owned));
-                    said.0.1.notify_all();
-                }
-            }
-        });
-    }
-
-    fn lines(&self) -> MutexGuard<'_, Vec<String>> {
-        self.0.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A running `barewired`. Killed on drop; if the test is failing, what it wrote is shown.
 #[derive(Debug)]
@@ -203,7 +47,7 @@ pub struct Ended {
     pub status: ExitStatus,
     /// Everything it wrote.
     pub said: String,
-    /// From the signal to the end.
+    /// For how long its end was waited for.
     pub took: Duration,
 }
 
@@ -385,6 +229,22 @@ impl Daemon {
             .unwrap_or_else(|e| panic!("{signal:?}: {e}\n{}", self.state()));
     }
 
+    /// Stops every one of its threads for this long, its workers among them: SIGSTOP, and SIGCONT.
+    ///
+    /// # Panics
+    /// When they do not stop, or it is gone.
+    pub fn pause(&self, length: Duration) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.pid().as_raw_nonzero());
+        wait::until("every thread to stop", || {
+            let mut tasks = std::fs::read_dir(&tasks).expect("a daemon that runs has threads");
+            tasks.all(|task| is_stopped(&task.expect("a thread").path())).then_some(())
+        });
+        // How long it is paused is the caller's input: at least so long, and on a busy machine longer.
+        thread::sleep(length);
+        self.signal(Signal::CONT);
+    }
+
     /// SIGTERM, and how it ended.
     ///
     /// # Panics
@@ -454,39 +314,9 @@ impl Drop for Daemon {
     }
 }
 
-/// Sums over all workers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Balance {
-    /// Frames received from ports.
-    pub received: u64,
-    /// Frames sent to ports.
-    pub sent: u64,
-    /// Frames dropped, for any reason.
-    pub dropped: u64,
-    /// Frames that workers hold.
-    pub held: u64,
-    /// Frames in rings.
-    pub in_rings: u64,
-}
-
-impl Balance {
-    /// Added up from the workers' own counters, not taken from the daemon's sum.
-    ///
-    /// # Panics
-    /// When more was taken from rings than put into them.
-    #[must_use]
-    pub fn of(counters: &api::Counters) -> Balance {
-        let sum =
-            |of: fn(&api::WorkerCounters) -> u64| counters.workers.iter().map(of).sum::<u64>();
-        let handed = sum(|worker| worker.handed);
-        let taken = sum(|worker| worker.taken);
-        Balance {
-            received: sum(|worker| worker.received),
-            sent: sum(|worker| worker.sent),
-            dropped: sum(|worker| worker.dropped.values().sum()),
-            held: sum(|worker| worker.held),
-            // Workers are read one after the other, so a frame may be seen leaving a ring before entering it.
-            in_rings: handed.saturating_sub(taken),
-        }
-    }
+/// Whether a thread does not run until it is told to.
+fn is_stopped(task: &Path) -> bool {
+    let stat = std::fs::read_to_string(task.join("stat")).unwrap_or_default();
+    // proc(5): the state follows the name in parentheses, which may have some of its own.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('T'))
 }

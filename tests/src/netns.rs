@@ -194,8 +194,8 @@ pub fn join(a: (&Netns, &str), b: (&Netns, &str), mtu: u16) {
     for (netns, interface) in [a, b] {
         wait::until("a veth pair's link", || {
             netns
-                .run("cat", &[&format!("/sys/class/net/{interface}/carrier")])
-                .starts_with('1')
+                .run("cat", &[&format!("/sys/class/net/{interface}/operstate")])
+                .starts_with("up")
                 .then_some(())
         });
     }

@@ -2,7 +2,7 @@
 
 use std::{net::Ipv4Addr, process::Stdio};
 
-use scenarios::{Netns, Setup, Site, configs, netns, skip};
+use scenarios::{Netns, Setup, Site, configs, netns, skip, wait};
 
 /// Sends datagrams and expects each of them back; Python, since any UDP client has to do.
 const CLIENT: &str = r"
@@ -55,8 +55,10 @@ fn reflects(driver: &str) {
         .status()
         .expect("ping runs");
     assert!(!nobody.success());
-    let counters = daemon.counters();
-    assert!(counters.drops["not_for_us"] > 0, "{:#?}", counters.drops);
+    let counters = wait::until("a frame that was not for us", || {
+        let counters = daemon.counters();
+        (counters.drops["not_for_us"] > 0).then_some(counters)
+    });
     assert!(
         counters.balance.balanced && counters.balance.violations == 0,
         "{:#?}",

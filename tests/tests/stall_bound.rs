@@ -1,9 +1,8 @@
 //! A worker that is stopped for 50 ms under load: the frames that waited show it in the bound's tail, and the gap is in
 //! the log of stalls.
 
-use std::{thread, time::Duration};
+use std::time::Duration;
 
-use rustix::process::Signal;
 use scenarios::{
     Daemon, Netns, Setup, Site, configs, configs::ENDLESS, latency, load, netns, skip, wait,
 };
@@ -15,7 +14,7 @@ const STOPPED_NS: u64 = 50_000_000;
 fn a_stopped_worker_shows_in_barewire_stalls() {
     let site = Site::new();
     let daemon = load::started(&site, ENDLESS);
-    stop_for_a_while(&daemon);
+    daemon.pause(STOPPED);
 
     let stall = wait::until("the stall", || longest_stall(&daemon));
     assert!(stall.pending > 0 && stall.saturated, "the load did not stop: {stall:?}");
@@ -49,7 +48,7 @@ fn frames_that_waited_for_a_stopped_worker_are_in_the_tail_of_bound() {
     // Every two milliseconds, answered or not.
     let mut load = north.spawn("ping", &["-q", "-i", "0.002", "192.0.2.1"]);
     wait::until("the first echoes", || (daemon.counters().balance.sent > 100).then_some(()));
-    stop_for_a_while(&daemon);
+    daemon.pause(STOPPED);
 
     let stall = wait::until("the stall", || longest_stall(&daemon));
     let entry = wait::until("the frames that waited", || {
@@ -72,14 +71,6 @@ fn frames_that_waited_for_a_stopped_worker_are_in_the_tail_of_bound() {
         stall.length_ns, stall.pending
     );
     assert_eq!(daemon.stop().status.code(), Some(0));
-}
-
-/// SIGSTOP reaches every thread of the process, its worker among them.
-fn stop_for_a_while(daemon: &Daemon) {
-    daemon.signal(Signal::STOP);
-    // The stall itself: how long it is, is the test's input.
-    thread::sleep(STOPPED);
-    daemon.signal(Signal::CONT);
 }
 
 /// The longest stall, once it is as long as ours.
