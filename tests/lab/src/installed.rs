@@ -65,24 +65,29 @@ pub fn packages_or_skip(debian: Debian) -> Option<Vec<PathBuf>> {
     }
 }
 
-/// The newest of each, as `cargo xtask package` leaves them.
+/// The newest of each, as `cargo xtask package` leaves them, for its own Debian and for another.
 fn packages(debian: Debian) -> Result<Vec<PathBuf>, LabError> {
-    let folder = crate::bypass::target().join("package");
-    let mut files = Vec::new();
-    for name in PACKAGES {
-        files.push(newest(&folder, name).ok_or_else(|| {
-            let folder = folder.display();
-            LabError::Missing(format!("needs {folder}/{name}_*.deb: cargo xtask package"))
-        })?);
+    let (folder, suite) = (crate::bypass::target().join("package"), debian.suite());
+    for folder in [folder.join(suite), folder.clone()] {
+        let found: Option<Vec<_>> = PACKAGES.iter().map(|name| newest(&folder, name)).collect();
+        if let Some(files) = found
+            && is_for(debian, &files[0])?
+        {
+            return Ok(files);
+        }
     }
+    let folder = folder.display();
+    Err(LabError::Missing(format!(
+        "needs packages for {suite} in {folder}: cargo xtask package --for {suite}"
+    )))
+}
+
+/// Whether the package depends on that Debian's DPDK.
+fn is_for(debian: Debian, package: &Path) -> Result<bool, LabError> {
     let mut depends = Command::new("dpkg-deb");
-    depends.arg("--field").arg(&files[0]).arg("Depends");
+    depends.arg("--field").arg(package).arg("Depends");
     let depends = program::output("what the package depends on", &mut depends)?;
-    if depends.contains(&format!("librte-eal{}", debian.dpdk_abi())) {
-        return Ok(files);
-    }
-    let (suite, depends) = (debian.suite(), depends.trim());
-    Err(LabError::Missing(format!("needs packages made for {suite}: they depend on {depends}")))
+    Ok(depends.contains(&format!("librte-eal{}", debian.dpdk_abi())))
 }
 
 fn newest(folder: &Path, package: &str) -> Option<PathBuf> {

@@ -115,13 +115,19 @@ enum Nics {
     Virtio,
 }
 
+impl Debian {
+    fn suite(self) -> &'static str {
+        match self {
+            Debian::Bookworm => "bookworm",
+            Debian::Trixie => "trixie",
+        }
+    }
+}
+
 impl Machine {
     /// The words for the lab's own program, and for the tests' environment.
     fn words(self) -> Vec<&'static str> {
-        let mut words = match self.debian {
-            Debian::Bookworm => vec!["--debian", "bookworm"],
-            Debian::Trixie => vec!["--debian", "trixie"],
-        };
+        let mut words = vec!["--debian", self.debian.suite()];
         words.extend(match self.nics {
             Nics::E1000e => ["--nics", "e1000e"],
             Nics::Igb => ["--nics", "igb"],
@@ -151,10 +157,10 @@ impl Options {
     }
 }
 
-fn packages_of_a_plain_build(interrupt: &Interrupt) -> Result<(), Failure> {
+fn packages_of_a_plain_build(debian: Debian, interrupt: &Interrupt) -> Result<(), Failure> {
     // As the tests of the whole tree build them, so that nothing is built twice.
     run::step(interrupt, "build", &mut tree::cargo(["build", "--workspace", "--bins", "--tests"]))?;
-    package::run(&package::Options::of_a_plain_build(), interrupt)
+    package::run(&package::Options::of_a_plain_build().on(debian.suite()), interrupt)
 }
 
 /// Does it.
@@ -178,7 +184,7 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
         Action::Clean => run::step(interrupt, "lab", &mut options.lab(machine, "clean"))?,
         Action::Soak { minutes, seed, no_build } => {
             if !no_build {
-                package::run(&package::Options::for_the_lab(), interrupt)?;
+                packages(false, machine.debian, interrupt)?;
             }
             let mut soak = options.lab(machine, "soak");
             soak.arg("--minutes").arg(minutes.to_string());
@@ -197,7 +203,7 @@ pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failur
                     let mut build = options.lab(machine, "build");
                     run::step(interrupt, "lab", build.arg("--provisioning"))?;
                 }
-                packages(*short, interrupt)?;
+                packages(*short, machine.debian, interrupt)?;
             }
             let skips = tests(options, machine, *short, nextest, interrupt)?;
             if !no_build && skips.iter().any(|skip| skip.contains("needs the image")) {
@@ -237,19 +243,20 @@ pub(crate) fn short_or_skipped(interrupt: &Interrupt) -> Result<(), Failure> {
     if !built.success() {
         return Err(Failure::Check(format!("the lab's image could not be made: {built}")));
     }
-    package::run(&package::Options::of_a_plain_build(), interrupt)?;
+    let debian = options.machine.debian;
+    package::run(&package::Options::of_a_plain_build().on(debian.suite()), interrupt)?;
     tests(&options, options.machine, true, &[], interrupt)?;
     say::done("the lab's short tests", begun.elapsed());
     Ok(())
 }
 
 /// The short tests take what the tests of the whole tree have built.
-fn packages(short: bool, interrupt: &Interrupt) -> Result<(), Failure> {
+fn packages(short: bool, debian: Debian, interrupt: &Interrupt) -> Result<(), Failure> {
     if short {
-        return packages_of_a_plain_build(interrupt);
+        return packages_of_a_plain_build(debian, interrupt);
     }
     // They are copied into the machine.
-    package::run(&package::Options::for_the_lab(), interrupt)
+    package::run(&package::Options::for_the_lab().on(debian.suite()), interrupt)
 }
 
 /// Runs the tests; which of them were skipped.

@@ -12,7 +12,7 @@
 //! | `abi` | builds and tests against another DPDK release, in a root directory of its own |
 //! | `mutants` | changes thresholds of the tuner's checks, and looks whether a test notices |
 //! | `man` | writes the man pages to target/man |
-//! | `package` | builds .deb packages in target/package, and has lintian look at them |
+//! | `package` | builds .deb packages in target/package, for this Debian or another, and has lintian look at them |
 //! | `lab` | a virtual bare-metal machine: builds its image, runs the tests that need a real boot, lets you in |
 //!
 //! Exit codes: 0 all is well; 1 a step failed; 2 wrong usage; 3 the machine lacks something that could not be
@@ -26,6 +26,7 @@ use clap::{Parser, Subcommand};
 mod abi;
 mod arrows;
 mod ci;
+mod debian;
 mod demo;
 mod fuzz;
 mod hugepages;

@@ -6,11 +6,13 @@
 //!  systemd/, config/ ───────┴───────────────► staging/<package>/ ─► dpkg-deb ─► lintian
 //! ```
 //! DPDK is linked shared: dpkg-shlibdeps says which packages of it are needed, and of the drivers, which are loaded at
-//! run time, those that every configuration needs are asked of dpkg by their files.
+//! run time, those that every configuration needs are asked of dpkg by their files. So packages are for the Debian that
+//! they are made on; with `--for` that is another one, in a root directory of its own.
 
 mod contents;
 mod control;
 mod depends;
+mod elsewhere;
 mod staging;
 
 use std::{fs, path::PathBuf, process::Command, time::Instant};
@@ -33,10 +35,13 @@ pub(crate) struct Options {
     /// Do not have lintian look at them, which takes a minute or two
     #[arg(long)]
     no_lintian: bool,
+    /// Make them in another Debian, for it: bookworm, trixie or forky; lintian does not look at those
+    #[arg(long = "for", value_name = "SUITE")]
+    suite: Option<String>,
     /// What follows the version: 0.1.0-1
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     revision: u32,
-    /// Where the packages go [default: target/package]
+    /// Where the packages go [default: target/package, and with --for a folder of that name in it]
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
     /// Do not look for missing packages
@@ -56,15 +61,26 @@ impl Options {
             quick: false,
             no_build: false,
             no_lintian: true,
+            suite: None,
             revision: 1,
             out: None,
             no_setup: false,
         }
     }
+
+    /// For a machine with that Debian: with this machine's own, or with another.
+    pub(crate) fn on(self, suite: &str) -> Self {
+        let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+        let is_own = release.lines().any(|line| line == format!("VERSION_CODENAME={suite}"));
+        Self { suite: (!is_own).then(|| suite.to_owned()), ..self }
+    }
 }
 
 /// Makes them.
 pub(crate) fn run(options: &Options, interrupt: &Interrupt) -> Result<(), Failure> {
+    if let Some(suite) = &options.suite {
+        return elsewhere::run(options, suite, interrupt);
+    }
     let begun = Instant::now();
     if !options.no_setup {
         setup::package(!options.no_lintian, interrupt)?;

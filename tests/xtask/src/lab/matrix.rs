@@ -28,7 +28,11 @@ pub(super) fn run(
     if machines.is_empty() {
         return Err(Failure::Check(format!("no machine has all of: {}", only.join(", "))));
     }
-    super::packages(short, interrupt)?;
+    for debian in [Debian::Bookworm, Debian::Trixie] {
+        if machines.iter().any(|machine| machine.debian == debian) {
+            super::packages(short, debian, interrupt)?;
+        }
+    }
     let mut cells = Vec::new();
     for machine in machines {
         interrupt.check()?;
@@ -62,10 +66,7 @@ fn chosen(only: &[String]) -> Vec<Machine> {
 }
 
 fn name(machine: Machine) -> String {
-    let debian = match machine.debian {
-        Debian::Bookworm => "bookworm",
-        Debian::Trixie => "trixie",
-    };
+    let debian = machine.debian.suite();
     let kernel = if machine.rt { "rt" } else { "standard" };
     let nics = match machine.nics {
         Nics::E1000e => "e1000e",
