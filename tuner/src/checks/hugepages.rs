@@ -1,11 +1,13 @@
 //! Hugepages where they are needed, and memory that may be locked.
 
 mod boot_line;
+mod files;
+mod limits;
+mod need;
 
-use std::collections::BTreeSet;
+use config::Huge;
 
-use config::{Huge, NumaNode};
-
+use self::need::{comfort, lack, left_kib, need, place_name, size_name};
 use super::{
     Check, Context, Outcome,
     judge::{known, settled},
@@ -15,7 +17,7 @@ use super::{
 use crate::{
     Fact, Risk, Section, Verdict,
     change::{Change, Form},
-    facts::memory::huge::{Place, overcommit_file},
+    facts::memory::huge::overcommit_file,
 };
 
 /// Hugepages where they are needed, and memory that may be locked.
@@ -108,7 +110,7 @@ pub(super) const CHECKS: &[Check] = &[
             "DPDK Getting Started Guide, system requirements",
             "Linux Documentation/admin-guide/mm/hugetlbpage.rst",
         ],
-        look: mounts,
+        look: files::mounts,
         ..Check::PLAIN
     },
     Check {
@@ -122,7 +124,7 @@ pub(super) const CHECKS: &[Check] = &[
                   it. Seeing the mappings of other users takes root.",
         sources: &["DPDK Programmer's Guide, environment abstraction layer, memory mapping"],
         risk: Risk::Medium,
-        look: leftovers,
+        look: files::leftovers,
         ..Check::PLAIN
     },
     Check {
@@ -152,7 +154,7 @@ pub(super) const CHECKS: &[Check] = &[
             "systemd.exec(5)",
         ],
         risk: Risk::Low,
-        look: lockable,
+        look: limits::lockable,
         ..Check::PLAIN
     },
     Check {
@@ -170,99 +172,10 @@ pub(super) const CHECKS: &[Check] = &[
             "Linux drivers/vfio/vfio_iommu_type1.c",
         ],
         risk: Risk::Low,
-        look: dma_entries,
+        look: limits::dma_entries,
         ..Check::PLAIN
     },
 ];
-
-/// What the daemon needs on each node.
-struct Need {
-    /// The nodes that workers take their memory from.
-    nodes: BTreeSet<NumaNode>,
-    /// Pages for each.
-    pages: u64,
-    /// The size of a page, in KiB.
-    size_kib: u32,
-}
-
-/// The size of the pages that are asked for, in KiB.
-fn size_kib(huge: Huge) -> Option<u32> {
-    match huge {
-        Huge::M2 => Some(2 << 10),
-        Huge::G1 => Some(1 << 20),
-        Huge::None => None,
-    }
-}
-
-fn need(context: &Context<'_>) -> Result<Need, Outcome> {
-    let intent = context.intent;
-    let Some(size_kib) = size_kib(intent.huge) else {
-        return Err(Outcome::not_applicable("the daemon is configured for ordinary pages"));
-    };
-    let placement = known(&intent.placement, "nothing is placed")?;
-    let nodes = placement.workers.iter().map(|worker| worker.memory.unwrap_or(NumaNode(0)));
-    let pages = (u64::from(intent.per_node_mib) << 10).div_ceil(u64::from(size_kib));
-    Ok(Need { nodes: nodes.collect(), pages, size_kib })
-}
-
-fn size_name(size_kib: u32) -> String {
-    match size_kib {
-        kib if kib % (1 << 20) == 0 => format!("{} GiB", kib >> 20),
-        kib if kib % (1 << 10) == 0 => format!("{} MiB", kib >> 10),
-        kib => format!("{kib} KiB"),
-    }
-}
-
-/// What one node lacks.
-struct Lack {
-    /// Pages that the pool has now.
-    total: u64,
-    /// Pages that nobody has.
-    free: u64,
-    /// Pages that have to come.
-    missing: u64,
-}
-
-/// What a node lacks of a need. A running daemon has its pages already.
-fn lack(context: &Context<'_>, place: &Place, need: &Need) -> Lack {
-    let (total, free) = match place.pool(need.size_kib) {
-        Some(pool) => {
-            let promised = if place.node.is_none() { pool.reserved.unwrap_or(0) } else { 0 };
-            (pool.total, pool.free.saturating_sub(promised))
-        }
-        None => (0, 0),
-    };
-    let is_running = !context.facts.tasks.daemons().is_empty();
-    let missing =
-        if is_running && total >= need.pages { 0 } else { need.pages.saturating_sub(free) };
-    Lack { total, free, missing }
-}
-
-/// Memory that would be left on a place when what is missing was reserved, in KiB.
-fn left_kib(context: &Context<'_>, place: &Place, need: Option<&Need>) -> u64 {
-    let wanted = need.filter(|need| place.node.is_none_or(|node| need.nodes.contains(&node)));
-    let more = wanted.map_or(0, |need| {
-        let missing = lack(context, place, need).missing;
-        missing.saturating_mul(u64::from(need.size_kib))
-    });
-    place.memory_kib.saturating_sub(place.reserved_kib().saturating_add(more))
-}
-
-/// How comfortable it is with so much left: 10 % and 2 GiB are good; below 5 % or 1 GiB nothing is reserved.
-fn comfort(left_kib: u64, memory_kib: u64) -> Verdict {
-    const GIB: u64 = 1 << 20;
-    if left_kib >= (memory_kib / 10).max(2 * GIB) {
-        Verdict::Good
-    } else if left_kib >= (memory_kib / 20).max(GIB) {
-        Verdict::Warn
-    } else {
-        Verdict::Bad
-    }
-}
-
-fn place_name(place: &Place) -> String {
-    place.node.map_or_else(|| "the machine".to_owned(), |node| format!("node {node}"))
-}
 
 fn pages(context: &Context<'_>) -> Outcome {
     settled(|| {
@@ -393,53 +306,6 @@ fn headroom(context: &Context<'_>) -> Outcome {
     })
 }
 
-fn mounts(context: &Context<'_>) -> Outcome {
-    settled(|| {
-        let mounts = known(&context.facts.memory.huge.mounts, "there is no /proc/mounts")?;
-        let line = |mount: &crate::facts::memory::huge::Mount| {
-            let size = mount.page_kib.map_or_else(|| "default size".to_owned(), size_name);
-            let all = if mount.is_for_everybody { ", everybody may write" } else { "" };
-            format!("{}: {size}{all}", mount.path)
-        };
-        let details = lines(mounts.iter().map(line));
-        let open: Vec<&str> =
-            mounts.iter().filter(|m| m.is_for_everybody).map(|m| m.path.as_str()).collect();
-        let outcome = if !open.is_empty() {
-            Outcome::warn(format!("everybody may write to {}", open.join(" and ")))
-                .advice("mount it with mode=0750 and the group of those who need it")
-        } else if mounts.is_empty() {
-            Outcome::good("none, and the daemon needs none: its memory has no files")
-        } else {
-            Outcome::good(format!("{} mounted; the daemon's memory has no files", mounts.len()))
-        };
-        Ok(outcome.wanted("none that everybody may fill").details(details))
-    })
-}
-
-fn leftovers(context: &Context<'_>) -> Outcome {
-    settled(|| {
-        let huge = &context.facts.memory.huge;
-        known(&huge.mounts, "there is no /proc/mounts")?;
-        let left: Vec<String> = huge
-            .files
-            .iter()
-            .filter(|file| file.is_mapped == Fact::Is(false))
-            .map(|file| file.path.clone())
-            .collect();
-        let unsure = huge.files.iter().find_map(|file| file.is_mapped.why());
-        let outcome = match (left.len(), unsure) {
-            (0, Some(why)) => Outcome::unknown(why),
-            (0, None) => Outcome::good(match huge.files.len() {
-                0 => "none".to_owned(),
-                used => format!("none; {used} are in use"),
-            }),
-            (count, _) => Outcome::bad(format!("{count} that no process has mapped"))
-                .advice("remove these files if their program is not about to start again"),
-        };
-        Ok(outcome.wanted("none").details(lines(left)))
-    })
-}
-
 fn surplus(context: &Context<'_>) -> Outcome {
     settled(|| {
         let huge = &context.facts.memory.huge;
@@ -472,97 +338,6 @@ fn surplus(context: &Context<'_>) -> Outcome {
             false => Outcome::warn(details.join(", ")),
         };
         Ok(outcome.wanted("none").fixes(fix))
-    })
-}
-
-/// What a unit says of a limit: none for infinity. A letter stands for a power of 1024.
-fn limit_bytes(text: &str) -> Option<Option<u64>> {
-    if text == "infinity" {
-        return Some(None);
-    }
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let shift = match &text[digits.len()..] {
-        "" => 0,
-        "K" => 10,
-        "M" => 20,
-        "G" => 30,
-        "T" => 40,
-        _ => return None,
-    };
-    digits.parse::<u64>().ok()?.checked_mul(1 << shift).map(Some)
-}
-
-fn lockable(context: &Context<'_>) -> Outcome {
-    settled(|| {
-        const UNIT: &str = "barewired.service";
-        const DEFAULT: u64 = 8 << 20;
-        let running = context.facts.memory.daemons.value().and_then(|all| all.first());
-        let unit = context.facts.units.unit(UNIT).filter(|unit| unit.is_installed);
-        let (limit, whose) = match (running, unit) {
-            (Some(process), _) => (*known(&process.may_lock, "no limit")?, "the running daemon"),
-            (None, Some(unit)) => {
-                let limit = match &unit.memlock {
-                    Fact::Is(text) => limit_bytes(text).ok_or_else(|| {
-                        Outcome::unknown(format!("LimitMEMLOCK={text} is not understood"))
-                    })?,
-                    Fact::Absent => Some(DEFAULT),
-                    Fact::Unknown { why } => return Err(Outcome::unknown(why)),
-                };
-                (limit, "its unit")
-            }
-            (None, None) => {
-                return Ok(Outcome::not_applicable("the daemon is not installed as a service"));
-            }
-        };
-        let nodes = context.intent.placement.value().map_or(1, |placement| {
-            placement.workers.iter().map(|worker| worker.memory).collect::<BTreeSet<_>>().len()
-        });
-        let mib = u64::from(context.intent.per_node_mib);
-        let needed = (mib << 20).saturating_mul(u64::try_from(nodes).unwrap_or(u64::MAX));
-        let has_device = context.intent.data.iter().any(|port| port.pci.is_some());
-        let outcome = match limit {
-            None => Outcome::good(format!("{whose}: any amount")),
-            Some(bytes) if bytes >= needed => {
-                Outcome::warn(format!("{whose}: {} MiB, {} are needed", bytes >> 20, needed >> 20))
-            }
-            Some(bytes) => {
-                let seen = format!("{whose}: {} MiB, {} are needed", bytes >> 20, needed >> 20);
-                if has_device { Outcome::bad(seen) } else { Outcome::warn(seen) }
-            }
-        };
-        let outcome = outcome.wanted("infinity");
-        Ok(if outcome.verdict == Verdict::Good {
-            outcome
-        } else {
-            outcome.fix(Change::File {
-                path: format!("etc/systemd/system/{UNIT}.d/90-barewire-memlock.conf"),
-                content: "# barewire-tune: MEM-16\n[Service]\nLimitMEMLOCK=infinity\n".to_owned(),
-            })
-        })
-    })
-}
-
-fn dma_entries(context: &Context<'_>) -> Outcome {
-    settled(|| {
-        let limit =
-            *known(&context.facts.memory.dma_entries, "vfio's driver for IOMMUs is not loaded")?;
-        let placement = known(&context.intent.placement, "nothing is placed")?;
-        let nodes: BTreeSet<_> = placement.workers.iter().map(|worker| worker.memory).collect();
-        let page_kib = u64::from(size_kib(context.intent.huge).unwrap_or(4));
-        let pages = (u64::from(context.intent.per_node_mib) << 10).div_ceil(page_kib);
-        let needed = pages.saturating_mul(u64::try_from(nodes.len()).unwrap_or(u64::MAX));
-        let seen = format!("{limit}, and up to {needed} are needed");
-        let outcome = if limit > needed {
-            Outcome::good(seen)
-        } else {
-            Outcome::bad(seen).fix(Change::Kernel {
-                path: "sys/module/vfio_iommu_type1/parameters/dma_entry_limit".to_owned(),
-                // What DPDK's guide takes, or twice the need.
-                value: needed.saturating_mul(2).max(512_000).min(u64::from(u32::MAX)).to_string(),
-                form: Form::Number,
-            })
-        };
-        Ok(outcome.wanted("more than the daemon has pages"))
     })
 }
 

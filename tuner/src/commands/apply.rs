@@ -169,13 +169,8 @@ pub(super) fn carry_out(
         arm(hands, journal, &mut entry, within, session)?;
     }
     let mut events = Vec::new();
-    let is_quiet = how.json;
-    let result = executor::apply(hands, journal, &mut entry, &mut |event| {
-        if !is_quiet {
-            session.tell(&event);
-        }
-        events.push(event);
-    });
+    let result =
+        executor::apply(hands, journal, &mut entry, &mut session.telling(how.json, &mut events));
     let left = match &result {
         Err(ApplyError::Left { left, .. }) => left.clone(),
         _ => Vec::new(),

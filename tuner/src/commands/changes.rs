@@ -113,6 +113,20 @@ impl Session<'_> {
             .map_err(|error| writing(error).into())
     }
 
+    /// Remembers each thing that was done, and tells it unless the answer is JSON.
+    pub(super) fn telling<'a>(
+        &'a mut self,
+        is_json: bool,
+        events: &'a mut Vec<Event>,
+    ) -> impl FnMut(Event) + 'a {
+        move |event| {
+            if !is_json {
+                self.tell(&event);
+            }
+            events.push(event);
+        }
+    }
+
     /// Tells what was done. That nobody listens any more stops nothing: the connection may be what was changed.
     pub(super) fn tell(&mut self, event: &Event) {
         let line = match event {

@@ -57,24 +57,26 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     let (mut left, mut unread) = (damaged, Vec::new());
     let mut numbers = Vec::new();
     for mut entry in chosen.into_iter().rev() {
-        let undone = executor::undo(hands, &journal, &mut entry, overwrite, &mut |event| {
-            if !args.json {
-                session.tell(&event);
-            }
-            events.push(event);
-        })
+        let undone = executor::undo(
+            hands,
+            &journal,
+            &mut entry,
+            overwrite,
+            &mut session.telling(args.json, &mut events),
+        )
         .map_err(|error| Stopped::new(Exit::Incomplete, "rollback stopped").because(error))?;
         numbers.push(entry.number);
         left.extend(undone.kept);
         unread.extend(undone.unread);
     }
     if args.pristine {
-        pristine(args, hands, &journal, (&mut left, &mut unread), &mut |event| {
-            if !args.json {
-                session.tell(&event);
-            }
-            events.push(event);
-        })?;
+        pristine(
+            args,
+            hands,
+            &journal,
+            (&mut left, &mut unread),
+            &mut session.telling(args.json, &mut events),
+        )?;
     }
     let exit = match (left.is_empty(), unread.is_empty()) {
         (true, true) => Exit::Success,

@@ -48,12 +48,8 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     if args.boot && entries.iter().any(|entry| entry.is_active() && entry.trial.is_some()) {
         let journal = session.journal(hands, Duration::from_secs(60))?;
         entries = journal.entries(hands).map_err(changes::writing)?;
-        let promoted = apply::promote(hands, &journal, &entries, &mut |event| {
-            if !args.json {
-                session.tell(&event);
-            }
-            events.push(event);
-        });
+        let promoted =
+            apply::promote(hands, &journal, &entries, &mut session.telling(args.json, &mut events));
         entries = journal.entries(hands).map_err(changes::writing)?;
         made_lasting = match promoted {
             Ok(promoted) => promoted,

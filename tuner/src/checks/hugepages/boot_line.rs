@@ -9,7 +9,7 @@ use linux::{cmdline::Cmdline, hugepages::Pool};
 
 use super::{
     super::{Context, Outcome, judge::known, judge::settled, wording::lines},
-    size_name,
+    need::size_name,
 };
 use crate::facts::memory::huge::size_kib;
 

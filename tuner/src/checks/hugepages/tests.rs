@@ -1,4 +1,6 @@
-use super::*;
+use config::NumaNode;
+
+use super::{limits::limit_bytes, *};
 use crate::{
     Verdict::*,
     checks::testing::{Fake, table},

@@ -51,12 +51,12 @@ pub(super) fn carry_out_each(
     session: &mut Session<'_>,
 ) -> Result<Exit, Failure> {
     let mut events = Vec::new();
-    let result = executor::apply_each(hands, journal, &mut entry, &mut |event| {
-        if !how.json {
-            session.tell(&event);
-        }
-        events.push(event);
-    });
+    let result = executor::apply_each(
+        hands,
+        journal,
+        &mut entry,
+        &mut session.telling(how.json, &mut events),
+    );
     let (exit, left) = match &result {
         Ok((_, failures)) if failures.is_empty() => (Exit::Success, Vec::new()),
         Ok((_, failures)) => (Exit::Incomplete, failures.clone()),

@@ -57,30 +57,19 @@ fn what_is_many_and_small_costs_one_journal_for_all() {
 
 #[test]
 fn killed_anywhere_among_many_on_either_way_it_comes_back() {
-    for moment in [Moment::Before, Moment::Within, Moment::After] {
-        for deed in 0.. {
-            let (_dir, fake, steps) = large();
-            let before = all(&fake);
-            let lived = until_death(&fake, deed, moment, || run(&fake, &steps)).is_ok();
-            assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new(), "{moment:?} {deed}");
-            assert_eq!(difference(&before, &all(&fake)), Vec::<String>::new(), "{moment:?} {deed}");
-            if lived {
-                break;
-            }
-        }
-        for deed in 0.. {
-            let (_dir, fake, steps) = large();
-            let before = all(&fake);
-            run(&fake, &steps).unwrap();
-            let lived =
-                until_death(&fake, deed, moment, || back(&fake, Overwrite::Nothing)).is_ok();
-            assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new(), "{moment:?} {deed}");
-            assert_eq!(difference(&before, &all(&fake)), Vec::<String>::new(), "{moment:?} {deed}");
-            if lived {
-                break;
-            }
-        }
-    }
+    let (_, _, steps) = large();
+    let make = || {
+        let (dir, fake, _) = large();
+        (dir, fake)
+    };
+    let apply = |fake: &Fake| {
+        run(fake, &steps).unwrap();
+    };
+
+    let there = deaths(make, |_| (), apply);
+    let back = deaths(make, apply, |fake| back(fake, Overwrite::Nothing));
+
+    assert!(there.min(back) > 3 * MANY as usize, "only {there} and {back} deaths");
 }
 
 #[test]

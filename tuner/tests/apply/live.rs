@@ -1,6 +1,5 @@
 //! What a virtual machine has of knobs, turned and turned back on the machine that the tests run on. As root only; the
 //! values that were there are put back whatever happens.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::{
     collections::BTreeMap,
@@ -12,39 +11,19 @@ use std::{
 
 use tempfile::TempDir;
 use tuner::{
-    Fact, Profile, Risk,
     change::{Change, EthtoolSetting, Form},
-    plan::{Blast, Plan, Scope, Step},
+    plan::Step,
 };
 
-const BINARY: &str = env!("CARGO_BIN_EXE_barewire-tune");
+use super::{plan_of, step};
 
-fn step(change: Change) -> Step {
-    Step {
-        checks: vec!["TEST-01".to_owned()],
-        change,
-        from: Fact::unknown("not looked at"),
-        to: String::new(),
-        scope: Scope::Runtime,
-        risk: Risk::None,
-        blast: Blast::Nothing,
-        why: String::new(),
-        sources: Vec::new(),
-    }
-}
+const BINARY: &str = env!("CARGO_BIN_EXE_barewire-tune");
 
 /// A plan and a journal of their own, in a directory that goes away.
 fn prepared(steps: Vec<Step>) -> (TempDir, PathBuf, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
-    let plan = Plan {
-        profile: Profile::LowLatency,
-        steps,
-        left_out: Vec::new(),
-        by_hand: Vec::new(),
-        notes: Vec::new(),
-    };
     let (file, state) = (dir.path().join("plan.json"), dir.path().join("state"));
-    fs::write(&file, serde_json::to_vec(&plan).unwrap()).unwrap();
+    fs::write(&file, serde_json::to_vec(&plan_of(steps)).unwrap()).unwrap();
     fs::create_dir(&state).unwrap();
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
     (dir, file, state)

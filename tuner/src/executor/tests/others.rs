@@ -1,0 +1,113 @@
+//! What somebody else changed meanwhile, and what a reboot did.
+
+use super::*;
+
+#[test]
+fn what_somebody_else_moved_before_its_turn_stops_everything() {
+    let (_dir, fake) = machine();
+    let journal = open(&fake);
+    let mut entry = entry(&fake, 1, &everything());
+    put(fake.root(), "sys/devices/virtual/workqueue/cpumask", "0f\n");
+    let before = all(&fake);
+
+    let error = apply(&fake, &journal, &mut entry, &mut |_| ()).unwrap_err();
+
+    let ApplyError::Undone(cause) = error else { panic!("{error:?}") };
+    assert!(cause.to_string().contains("somebody else is tuning"), "{cause}");
+    assert_eq!(difference(&before, &all(&fake)), Vec::<String>::new());
+}
+
+#[test]
+fn what_moved_since_the_plan_is_refused_before_anything_is_done() {
+    let (_dir, fake) = machine();
+    let mut steps = everything();
+    steps[0].from = Fact::Is("30".to_owned());
+
+    let error = compile(&fake, &steps).unwrap_err();
+
+    assert!(error.to_string().contains("somebody else is tuning"), "{error}");
+    steps[0].from = Fact::Is("60".to_owned());
+    compile(&fake, &steps).unwrap();
+}
+
+#[test]
+fn an_edited_file_of_ours_is_shown_and_kept() {
+    let (_dir, fake) = machine();
+    run(&fake, &everything()).unwrap();
+    put(fake.root(), "etc/sysctl.d/90-barewire.conf", "vm.swappiness = 10\nvm.mine = 1\n");
+
+    for overwrite in [Overwrite::Nothing, Overwrite::Values] {
+        let kept = back(&fake, overwrite);
+
+        assert_eq!(kept.len(), 2, "{kept:#?}");
+        assert!(kept[0].contains("+vm.mine = 1"), "{kept:#?}");
+        assert!(kept[1].contains("directory /etc/sysctl.d"), "{kept:#?}");
+        assert!(text(&fake, "etc/sysctl.d/90-barewire.conf").contains("vm.mine"));
+        assert_eq!(text(&fake, "proc/sys/vm/swappiness"), "60\n");
+    }
+    assert_eq!(back(&fake, Overwrite::All), Vec::<String>::new());
+    assert!(!fake.root().join("etc/sysctl.d").exists());
+}
+
+#[test]
+fn a_line_that_the_administrator_adds_stays_and_one_they_change_is_not_taken() {
+    let (_dir, fake) = machine();
+    run(&fake, &everything()).unwrap();
+    let ours = text(&fake, "etc/default/irqbalance");
+    put(fake.root(), "etc/default/irqbalance", &format!("FIRST=1\n{ours}LAST=1\n"));
+
+    assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
+    assert_eq!(
+        text(&fake, "etc/default/irqbalance"),
+        "FIRST=1\n# mine\nIRQBALANCE_BANNED_CPULIST=\"1\"\nOPTIONS=x\nLAST=1\n"
+    );
+
+    run(&fake, &everything()).unwrap();
+    let ours = text(&fake, "etc/default/irqbalance");
+    put(fake.root(), "etc/default/irqbalance", &ours.replace("LIST=1-7", "LIST=5"));
+    let kept = back(&fake, Overwrite::Nothing);
+    assert!(matches!(&kept[..], [one] if one.contains("IRQBALANCE_BANNED_CPULIST")), "{kept:#?}");
+    assert!(text(&fake, "etc/default/irqbalance").contains("LIST=5\n"));
+}
+
+#[test]
+fn a_value_that_somebody_else_set_since_is_theirs_unless_forced() {
+    let (_dir, fake) = machine();
+    run(&fake, &everything()).unwrap();
+    put(fake.root(), "proc/sys/vm/swappiness", "33\n");
+
+    let kept = back(&fake, Overwrite::Nothing);
+
+    assert!(matches!(&kept[..], [one] if one.contains("is \"33\" now")), "{kept:#?}");
+    assert_eq!(text(&fake, "proc/sys/vm/swappiness"), "33\n");
+    assert_eq!(back(&fake, Overwrite::Values), Vec::<String>::new());
+    assert_eq!(text(&fake, "proc/sys/vm/swappiness"), "60\n");
+}
+
+#[test]
+fn after_a_reboot_only_what_lasts_is_undone() {
+    let (_dir, fake) = machine();
+    run(&fake, &everything()).unwrap();
+    put(fake.root(), "proc/sys/kernel/random/boot_id", "two\n");
+    put(fake.root(), "proc/sys/vm/swappiness", "47\n");
+    // Another thread has the number now.
+    put(fake.root(), "proc/77/comm", "bash\n");
+
+    let kept = back(&fake, Overwrite::Nothing);
+
+    assert_eq!(kept, Vec::<String>::new());
+    assert_eq!(text(&fake, "proc/sys/vm/swappiness"), "47\n");
+    assert!(text(&fake, "proc/77/status").contains("0-1"));
+    assert!(!fake.root().join("etc/sysctl.d").exists());
+}
+
+#[test]
+fn another_thread_of_the_same_number_and_name_is_not_touched() {
+    let (_dir, fake) = machine();
+    run(&fake, &everything()).unwrap();
+    let stat = text(&fake, "proc/77/stat").replace(" 19 0 0", " 23 0 0");
+    put(fake.root(), "proc/77/stat", &stat);
+
+    assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
+    assert!(text(&fake, "proc/77/status").contains("0-1"));
+}

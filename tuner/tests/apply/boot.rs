@@ -1,0 +1,94 @@
+//! What lasts over a boot, and what a boot makes of it.
+
+use tuner::boot::{Arguments, MenuTool, grub};
+
+use super::*;
+
+/// A machine that GRUB starts, with kernel arguments on trial, and booted with them.
+fn on_trial(more: &[Step]) -> Machine {
+    let machine = Machine::new();
+    let menu = "menuentry 'Debian' --id 'debian' {\n\tlinux\t/boot/vmlinuz ro quiet\n}\n\
+                source ${config_directory}/custom.cfg\n";
+    let mut block = "# GRUB Environment Block\n".to_owned();
+    block.extend(std::iter::repeat_n('#', 1024 - block.len()));
+    for (path, text) in [
+        ("proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"),
+        ("etc/default/grub", "GRUB_CMDLINE_LINUX_DEFAULT=\"quiet\"\n"),
+        ("boot/grub/grub.cfg", menu),
+        ("boot/grub/grubenv", &block),
+    ] {
+        put(&machine.root(), path, text);
+    }
+    fs::create_dir_all(machine.root().join("etc/default/grub.d")).unwrap();
+    let content = grub::drop_in(&Arguments::from_line("nohz_full=2-3"), false);
+    let file = step(Change::File { path: grub::DROP_IN.to_owned(), content });
+    machine.plan([&[file], more].concat());
+    let (exit, said) = machine.apply(&[]);
+    assert_eq!(exit, 40, "{said}");
+    put(&machine.root(), "proc/sys/kernel/random/boot_id", "two\n");
+    put(&machine.root(), "proc/cmdline", "ro quiet nohz_full=2-3\n");
+    machine
+}
+
+#[test]
+fn what_came_up_is_made_lasting_and_told_in_one_json_document() {
+    let machine = on_trial(&[]);
+
+    let verify = machine.command(&["verify", "--boot", "--json"]).output().unwrap();
+
+    // Nothing but one document, or this is an error.
+    let answer: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap();
+    assert_eq!(answer["made_lasting"], 2, "{answer:#}");
+    assert_eq!(answer["events"][0]["event"], "done", "{answer:#}");
+    assert!(answer["verified"].as_array().is_some_and(|all| !all.is_empty()), "{answer:#}");
+    assert!(machine.text(grub::DROP_IN).contains("nohz_full=2-3"));
+    let verify = machine.command(&["verify", "--boot", "--json"]).output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap();
+    assert_eq!(answer["made_lasting"], serde_json::Value::Null, "once is enough");
+}
+
+#[test]
+fn what_can_not_be_made_lasting_is_undone_as_a_whole_and_says_so() {
+    // Below a directory nobody hears update-grub.
+    let machine = on_trial(&[step(Change::BootMenu { tool: MenuTool::UpdateGrub })]);
+    let before = machine.all();
+
+    let verify = machine.command(&["verify", "--boot", "--json"]).output().unwrap();
+
+    let text = said(&verify);
+    assert_eq!(verify.status.code(), Some(60), "{text}");
+    let answer: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap();
+    assert_eq!((&answer["exit"], &answer["made_lasting"]), (&60.into(), &serde_json::Value::Null));
+    assert!(text.contains("update-grub needs the machine itself"), "{text}");
+    assert_eq!(machine.all(), before);
+    let (exit, said) = machine.run(&["rollback"]);
+    assert_eq!(exit, 0, "{said}");
+    assert!(!machine.root().join("boot/grub/custom.cfg").exists());
+}
+
+#[test]
+fn after_a_reboot_verify_says_what_lapsed_and_apply_boot_sets_it_again() {
+    let machine = Machine::new();
+    machine.apply(&[]);
+    put(&machine.root(), "proc/sys/kernel/random/boot_id", "two\n");
+    put(&machine.root(), SWAPPINESS, "60\n");
+
+    let (exit, said) = machine.run(&["verify"]);
+    assert_eq!(exit, 20);
+    assert!(said.contains("LAPSED    /proc/sys/vm/swappiness"), "{said}");
+
+    let (exit, said) = machine.run(&["apply", "--boot"]);
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(machine.text(SWAPPINESS), "10\n");
+    assert_eq!(machine.run(&["verify"]).0, 0);
+    // What earlier boots set again is forgotten with them.
+    put(&machine.root(), "proc/sys/kernel/random/boot_id", "three\n");
+    put(&machine.root(), SWAPPINESS, "60\n");
+    assert_eq!(machine.run(&["apply", "--boot"]).0, 0);
+    assert!(!machine.root().join(STATE).join("0002.json").exists());
+
+    let (exit, said) = machine.run(&["rollback"]);
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(machine.text(SWAPPINESS), "60\n");
+    assert!(!machine.root().join("etc/sysctl.d").exists());
+}
