@@ -27,6 +27,8 @@ pub struct Overlap {
     pub cpu: u32,
     /// What took the CPU, as far as it can be told.
     pub cause: Cause,
+    /// How that is known.
+    pub known_by: KnownBy,
     /// Probes whose flight overlapped such a gap.
     pub probes: u64,
 }
@@ -44,15 +46,42 @@ pub enum Who {
 }
 
 /// What took the CPU away.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cause {
+    /// The timer.
+    Tick,
+    /// Another interrupt: its number or label, and what it is for.
+    Interrupt(String),
+    /// Another software interrupt, by its name.
+    Softirq(String),
+    /// The CPU was given to another thread.
+    Preempted,
+    /// The hypervisor gave it to another machine.
+    Stolen,
+    /// The loop waited for something by itself, or was stopped by a signal.
+    Waited,
+    /// A page fault that read from a device.
+    MajorFault,
+    /// Another page fault.
+    MinorFault,
+    /// Nothing that the kernel counts: firmware, a hypervisor that does not say so, or the loop's own work.
+    Uncounted,
+    /// Not the timer, and nobody has counted what else.
+    Other,
+}
+
+/// How a cause is known.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
 )]
 #[serde(rename_all = "kebab-case")]
-pub enum Cause {
-    /// The timer, as far as their rhythm tells: these gaps begin at one place of its period. Nothing was traced.
-    Tick,
-    /// Something else.
-    Other,
+pub enum KnownBy {
+    /// By what the kernel has counted on that CPU and of that thread around the gap: barewired reads it, and names one cause
+    /// only where one thing took nearly all of the time, or was alone.
+    Counters,
+    /// By when the loop's gaps begin, and nothing else: at one place of a timer's period, or not.
+    Rhythm,
 }
 
 impl Attribution {
@@ -62,7 +91,8 @@ impl Attribution {
         self.unexplained += other.unexplained;
         for overlap in &other.by {
             let same = |own: &&mut Overlap| {
-                (own.who, own.cpu, own.cause) == (overlap.who, overlap.cpu, overlap.cause)
+                (own.who, own.cpu, own.known_by) == (overlap.who, overlap.cpu, overlap.known_by)
+                    && own.cause == overlap.cause
             };
             match self.by.iter_mut().find(same) {
                 Some(own) => own.probes += overlap.probes,
@@ -83,24 +113,43 @@ impl fmt::Display for Who {
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Self::Tick => "periodic, at a tick's rate",
-            Self::Other => "not periodic",
+        f.write_str(match self {
+            Self::Tick => "tick",
+            Self::Interrupt(name) => return write!(f, "interrupt {name}"),
+            Self::Softirq(name) => return write!(f, "softirq {name}"),
+            Self::Preempted => "preempted",
+            Self::Stolen => "stolen by the hypervisor",
+            Self::Waited => "waited or was stopped",
+            Self::MajorFault => "page fault from a device",
+            Self::MinorFault => "page fault",
+            Self::Uncounted => "nothing that the kernel counts",
+            Self::Other => "not a tick",
         })
     }
 }
 
-/// `of the 140 probes above p99.9, 83 % overlapped a gap of worker 0 (periodic, at a tick's rate, cpu 1), 3 % none`
+impl fmt::Display for KnownBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Counters => "by the kernel's counters",
+            Self::Rhythm => "by its rhythm",
+        })
+    }
+}
+
+/// `of the 140 probes above p99.9, 83 % overlapped a gap of worker 1: tick, CPU 1 (by the kernel's counters); 3 % no gap that
+/// is known`
 impl fmt::Display for Attribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let percent = |part: u64| (part * 100 + self.probes / 2) / self.probes.max(1);
         write!(f, "of the {} probes above p99.9, ", self.probes)?;
         let mut by: Vec<&Overlap> = self.by.iter().collect();
         by.sort_by_key(|overlap| std::cmp::Reverse(overlap.probes));
-        for Overlap { who, cpu, cause, probes } in by {
-            write!(f, "{} % overlapped a gap of {who} ({cause}, cpu {cpu}), ", percent(*probes))?;
+        for Overlap { who, cpu, cause, known_by, probes } in by {
+            let percent = percent(*probes);
+            write!(f, "{percent} % overlapped a gap of {who}: {cause}, CPU {cpu} ({known_by}); ")?;
         }
-        write!(f, "{} % none that is known", percent(self.unexplained))
+        write!(f, "{} % no gap that is known", percent(self.unexplained))
     }
 }
 
@@ -110,25 +159,29 @@ mod tests {
 
     #[test]
     fn sums_are_told_in_one_sentence_the_largest_share_first() {
-        let overlap = |who, cpu, cause, probes| Overlap { who, cpu, cause, probes };
-        let mut sum = Attribution {
-            probes: 60,
-            unexplained: 3,
-            by: vec![overlap(Who::Generator, 0, Cause::Other, 5)],
-        };
+        let overlap =
+            |who, cpu, cause, known_by, probes| Overlap { who, cpu, cause, known_by, probes };
+        let worker = |cause, known_by, probes| overlap(Who::Worker(1), 1, cause, known_by, probes);
+        let generator = |probes| overlap(Who::Generator, 0, Cause::Other, KnownBy::Rhythm, probes);
+        let mut sum = Attribution { probes: 60, unexplained: 3, by: vec![generator(5)] };
         sum.add(&Attribution {
             probes: 40,
             unexplained: 7,
             by: vec![
-                overlap(Who::Worker(0), 1, Cause::Tick, 33),
-                overlap(Who::Generator, 0, Cause::Other, 1),
+                worker(Cause::Tick, KnownBy::Counters, 33),
+                worker(Cause::Tick, KnownBy::Rhythm, 4),
+                worker(Cause::Interrupt("34 nvme0q3".to_owned()), KnownBy::Counters, 2),
+                generator(1),
             ],
         });
 
         assert_eq!(
             sum.to_string(),
-            "of the 100 probes above p99.9, 33 % overlapped a gap of worker 0 (periodic, at a tick's rate, cpu 1), 6 % overlapped a gap of the \
-             generator (not periodic, cpu 0), 10 % none that is known"
+            "of the 100 probes above p99.9, 33 % overlapped a gap of worker 1: tick, CPU 1 (by the kernel's counters); \
+             6 % overlapped a gap of the generator: not a tick, CPU 0 (by its rhythm); \
+             4 % overlapped a gap of worker 1: tick, CPU 1 (by its rhythm); \
+             2 % overlapped a gap of worker 1: interrupt 34 nvme0q3, CPU 1 (by the kernel's counters); \
+             10 % no gap that is known"
         );
     }
 }

@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// The format of `result.json`. A change that a reader would not understand makes another name.
-pub const SCHEMA: &str = "barewire-bench/run/2";
+pub const SCHEMA: &str = "barewire-bench/run/3";
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -22,6 +22,7 @@ pub mod link;
 pub mod own;
 pub mod rates;
 pub mod replay;
+pub mod standing;
 pub mod start;
 pub mod summary;
 pub mod throughput;

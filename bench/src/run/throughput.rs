@@ -180,7 +180,9 @@ fn ceiling(
     let arm = match plan.kind {
         Group::Shared => Arm::Memory,
         Group::External => Arm::Ring,
-        Group::Reflect | Group::Forward | Group::Tap | Group::Null => Arm::Wire,
+        Group::Reflect | Group::Forward | Group::Tap => Arm::Wire,
+        // It is what would be measured.
+        Group::Null => return Ok(None),
     };
     let member = Member { arm, is_twin: false };
     let wanted = Wanted { group: Group::Null, member, block: 0, workers: 1, via: Via::default() };

@@ -1,20 +1,20 @@
 //! One trial, and whether it counts.
 
-use std::{collections::BTreeMap, io, time::Duration};
+use std::{io, time::Duration};
 
 pub use bench_result::trial::{Cell, Gaps, HardwareStamps, Invalid, PERCENTILES, Trial};
-use config::CpuId;
 use distribution::encode;
 use hdrhistogram::Histogram;
 use linux::Root;
 
 use super::{
     arm::{Group, Waits},
-    attribution::{Loop, Who, attribute},
+    attribution::{Loop, Standstill, Who, attribute},
     counters::{self, Counters},
     first::{self, First},
     link::{self, Cabling},
     plan::{GroupPlan, Member, Plan},
+    standing::{Standing, Worker, stood_still},
     start::{Lab, Running},
 };
 use crate::{
@@ -119,11 +119,13 @@ pub fn make(
     let waited = waited_ns(&lab.root, &threads).saturating_sub(waited);
     drop(first);
     let arrivals = running.wire.arrivals()?;
-    let stalls = match stalls {
-        Some(before) => running.work.stalls(Some(&before.next))?,
-        None => None,
+    if plan.is_first {
+        lab.interrupt.pass(plan.trial() / first::PAUSE).map_err(ProgramError::from)?;
+    }
+    let workers = match stalls {
+        Some(before) => stood_still(lab, running, &before.next, clock, made.begin)?,
+        None => Vec::new(),
     };
-    let workers = stalls.map_or(Vec::new(), |stalls| workers(&stalls, clock, made.begin));
 
     let cabling = link::cabling(group.kind, member.arm);
     let mut faults = faults(&made, &counters, arrivals, cabling, &plan.limits.limits());
@@ -139,9 +141,6 @@ pub fn make(
         record(running.started.group, member, place, made, faults, counters, arrivals, &gaps);
     trial.interval_ms = interval_ms(plan.measure_ms);
     stamped(&mut trial, running.wire.stamped());
-    if plan.is_first {
-        lab.interrupt.pass(plan.trial() / first::PAUSE).map_err(ProgramError::from)?;
-    }
     Ok(trial)
 }
 
@@ -180,32 +179,6 @@ fn waited_ns(root: &Root, threads: &[u32]) -> u64 {
         text.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()
     };
     threads.iter().filter_map(of).sum()
-}
-
-/// Who stood still, and when, besides the generator.
-#[derive(Debug)]
-struct Standing {
-    /// barewired's workers: number, CPU, gaps.
-    workers: Vec<(usize, u32, Vec<Gap>)>,
-    /// Does the path tell of its gaps at all?
-    is_told: bool,
-    /// The generator's CPU.
-    generator: CpuId,
-}
-
-/// The daemon's gaps in ns of the trial: both read the same counter.
-fn workers(stalls: &api::Stalls, clock: &Counter, begin: u64) -> Vec<(usize, u32, Vec<Gap>)> {
-    let mut found: BTreeMap<(usize, u32), Vec<Gap>> = BTreeMap::new();
-    for stall in &stalls.stalls {
-        let at = clock.at(stall.start_ticks);
-        // One that began before the trial and lasted into it.
-        let (at, end) = (at.saturating_sub(begin), (at + stall.length_ns).saturating_sub(begin));
-        if end > at {
-            let gap = Gap { at, length: end - at };
-            found.entry((stall.worker, stall.cpu)).or_default().push(gap);
-        }
-    }
-    found.into_iter().map(|((worker, cpu), gaps)| (worker, cpu, gaps)).collect()
 }
 
 /// Pieces of 10 ms, and no more than a thousand.
@@ -290,11 +263,12 @@ fn record(
     };
     let latency = &made.latency;
     let (gaps, gap_hdr) = gaps_of(made.gaps.iter(), made.gaps_missed);
-    let of_path = standing.workers.iter().flat_map(|(_, _, gaps)| gaps);
+    let of_path = standing.workers.iter().flat_map(|worker| &worker.gaps).map(|it| &it.gap);
     let (path_gaps, path_gap_hdr) = gaps_of(of_path, 0);
-    let mut loops = vec![Loop::new(Who::Generator, standing.generator.get(), made.gaps.clone())];
-    for (worker, cpu, gaps) in &standing.workers {
-        loops.push(Loop::new(Who::Worker(*worker), *cpu, gaps.clone()));
+    let own = made.gaps.iter().copied().map(Standstill::from).collect();
+    let mut loops = vec![Loop::new(Who::Generator, standing.generator.get(), own)];
+    for Worker { number, cpu, gaps } in &standing.workers {
+        loops.push(Loop::new(Who::Worker(*number), *cpu, gaps.clone()));
     }
     let attribution = attribute(&made.slowest, &loops);
     let sends = made.counts.sent + made.warm_up.sent + made.refused;
@@ -355,6 +329,11 @@ fn float(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use bench_result::attribution::Cause;
+    use config::CpuId;
+
     use super::*;
     use crate::{
         probe::synthetic::{Faults, Path, StepClock},
@@ -416,8 +395,9 @@ mod tests {
         let cell = Cell { load: 1e5, size: 64 };
         let place = Place { block: 1, cell, attempt: 0, number: 1, at_s: 0.5 };
         let member = Member { arm: crate::run::arm::Arm::KernelEchoSpin, is_twin: false };
-        let workers =
-            vec![(0, 1, vec![Gap { at: 0, length: 7_000 }, Gap { at: 9_000, length: 1_000 }])];
+        let gap = |at, length, counted| Standstill { gap: Gap { at, length }, counted };
+        let gaps = vec![gap(0, 7_000, None), gap(9_000, 1_000, Some(Cause::Preempted))];
+        let workers = vec![Worker { number: 0, cpu: 1, gaps }];
         let standing = Standing { workers, is_told: true, generator: CpuId::ZERO };
 
         let trial = record(

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 
 use bench_result::{
     arm::{Arm, Group},
-    attribution::{Attribution, Cause, Overlap, Who},
+    attribution::{Attribution, Cause, KnownBy, Overlap, Who},
     generator::Fault,
     host::{Class, CpuQuality, Qualification, WakeUp},
     plan::{Member, Plan},
@@ -137,10 +137,10 @@ fn trial(
     let service = times(random, median * mood * 0.97, width * 0.95, PROBES - lost);
     let gap = times(random, 30_000.0, 1.1, 40);
     let is_ours = member.arm.is_barewired();
-    let overlap = |who, cpu, cause, probes| Overlap { who, cpu, cause, probes };
-    let mut by = vec![overlap(Who::Generator, 0, Cause::Other, 1)];
+    let overlap = |who, cpu, cause, known_by, probes| Overlap { who, cpu, cause, known_by, probes };
+    let mut by = vec![overlap(Who::Generator, 0, Cause::Other, KnownBy::Rhythm, 1)];
     if is_ours {
-        by.push(overlap(Who::Worker(0), 1, Cause::Tick, 2));
+        by.push(overlap(Who::Worker(0), 1, Cause::Tick, KnownBy::Counters, 2));
     }
     Trial {
         group,
