@@ -11,8 +11,11 @@ use super::{
 use crate::{
     hands::Hands,
     journal::{Deed, Effect, Entry, IMMOVABLE, Journal, JournalError, Progress, State, Way},
-    knob::{Knob, Value},
+    knob::{Knob, KnobError, Value},
 };
+
+/// How often an interrupt is moved that somebody else moves at the same time.
+const TRIES: u32 = 3;
 
 /// How it went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -223,36 +226,57 @@ fn perform(
         tell(Event::Skipped { what, why: "it is gone".to_owned() });
         return Ok(());
     }
-    let may_move = matches!(knob, Knob::Kernel { path, .. } if is_about_an_interrupt(path));
-    if !may_move && !knob.is_same(&found, from) {
+    if !is_moved_by_others(knob) && !knob.is_same(&found, from) {
         // Nothing of it is ours.
         effect.progress = Progress::Planned;
         let (expected, found) = (from.summary(), found.summary());
         return Err(EffectError::Moved { what, expected, found });
     }
-    if let Err(error) = knob.write(hands, to) {
-        if let Some(why) = tolerable(knob, &error) {
+    let became = match turn(hands, knob, to) {
+        Ok(Value::Absent) if comes_and_goes(knob) => Err("it is gone"),
+        Ok(became) => Ok(became),
+        Err(error) => Err(tolerable(knob, &error).ok_or_else(|| failed(error))?),
+    };
+    let became = match became {
+        Ok(became) => became,
+        Err(why) => {
             effect.progress = Progress::Skipped { why: why.to_owned() };
             tell(Event::Skipped { what, why: why.to_owned() });
             return Ok(());
         }
-        return Err(failed(error));
-    }
-    let became = knob.read(hands).map_err(failed)?;
+    };
     let is_as_asked = knob.is_same(&became, to);
     let (asked, is) = (to.summary(), became.summary());
     let from = from.summary();
-    let may_round = matches!(knob, Knob::Ethtool { .. });
+    let may_round = matches!(knob, Knob::Ethtool { .. }) || knob.is_within(&became, to);
     effect.progress = Progress::Done { became };
     if is_as_asked {
         tell(Event::Done { what, from, to: is });
     } else if may_round {
-        // Drivers round to what the hardware has.
+        // Drivers round to what the hardware has, and irqbalance chooses among the CPUs that it is left.
         tell(Event::Differs { what, asked, is });
     } else {
         return Err(EffectError::NotApplied { what, asked, became: is });
     }
     Ok(())
+}
+
+/// Writes it, and says what became of it. irqbalance, which looks at all interrupts every ten seconds, may move one in
+/// between: it is overruled, but not for ever.
+fn turn(hands: &dyn Hands, knob: &Knob, to: &Value) -> Result<Value, KnobError> {
+    let mut tries = if is_moved_by_others(knob) { TRIES } else { 1 };
+    loop {
+        knob.write(hands, to)?;
+        let became = knob.read(hands)?;
+        tries -= 1;
+        if tries == 0 || knob.is_same(&became, to) || knob.is_within(&became, to) {
+            return Ok(became);
+        }
+    }
+}
+
+fn is_moved_by_others(knob: &Knob) -> bool {
+    matches!(knob, Knob::Kernel { path, .. } if is_about_an_interrupt(path))
 }
 
 /// Threads end and interrupts are freed while we work.
@@ -265,7 +289,7 @@ pub(super) fn comes_and_goes(knob: &Knob) -> bool {
 }
 
 /// What the kernel may say no to without harm.
-fn tolerable(knob: &Knob, error: &crate::knob::KnobError) -> Option<&'static str> {
+fn tolerable(knob: &Knob, error: &KnobError) -> Option<&'static str> {
     use rustix::io::Errno;
 
     if !comes_and_goes(knob) {
@@ -274,7 +298,7 @@ fn tolerable(knob: &Knob, error: &crate::knob::KnobError) -> Option<&'static str
     if error.is_gone() {
         return Some("it is gone");
     }
-    let crate::knob::KnobError::Hands(error) = error else { return None };
+    let KnobError::Hands(error) = error else { return None };
     match (knob, error.errno()) {
         // An interrupt that nobody may move answers EIO for ever, or EPERM since Linux 6.15: one that its driver spread
         // over the CPUs itself ("managed"), a timer's.

@@ -60,6 +60,10 @@ pub enum Manner {
     Vanish,
     /// It writes this behind what it was given: `isolated invalid (…)`.
     Say(&'static str),
+    /// Somebody else writes this right after it; once.
+    WriteOver(&'static str),
+    /// The file is gone right after the write.
+    Leave,
 }
 
 /// When the machine dies.
@@ -283,7 +287,15 @@ impl Hands for Fake {
                         let source = std::io::ErrorKind::NotFound.into();
                         return Err(HandsError::Run { command: words.clone(), source });
                     }
-                    Some(Manner::Clamp(_) | Manner::Say(_) | Manner::Hide) | None => {}
+                    // Manners of files.
+                    Some(
+                        Manner::Clamp(_)
+                        | Manner::Say(_)
+                        | Manner::Hide
+                        | Manner::WriteOver(_)
+                        | Manner::Leave,
+                    )
+                    | None => {}
                 }
                 self.systemd_does(command);
                 self.grubby_does(command)?;

@@ -95,3 +95,36 @@ fn an_interrupt_that_irqbalance_moved_among_its_cpus_is_still_ours() {
     assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
     assert_eq!(text(&fake, IRQ), "0-7\n");
 }
+
+#[test]
+fn an_interrupt_that_irqbalance_moves_right_after_the_write_is_moved_again_and_one_that_goes_is_left_out()
+ {
+    // Somewhere else; among the CPUs that it was given; nowhere, for its device went.
+    for (manner, is) in
+        [(Manner::WriteOver("5\n"), "0-1"), (Manner::WriteOver("1\n"), "1"), (Manner::Leave, "")]
+    {
+        let (_dir, fake) = machine();
+        fake.rule(IRQ, manner);
+
+        let entry = run(&fake, &everything()).unwrap();
+
+        let there = std::fs::read_to_string(fake.root().join(IRQ)).unwrap_or_default();
+        assert_eq!(there.trim(), is, "{manner:?}");
+        let skipped = entry.effects.iter().any(|e| matches!(e.progress, Progress::Skipped { .. }));
+        assert_eq!(skipped, is.is_empty(), "{manner:?}");
+        assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new(), "{manner:?}");
+    }
+}
+
+#[test]
+fn an_interrupt_that_somebody_moves_again_and_again_is_an_error() {
+    let (_dir, fake) = machine();
+    fake.rule(IRQ, Manner::Ignore);
+
+    let error = run(&fake, &everything()).unwrap_err();
+
+    assert!(
+        matches!(&error, ApplyError::Undone(crate::executor::EffectError::NotApplied { what, .. }) if what == &format!("/{IRQ}")),
+        "{error:?}"
+    );
+}

@@ -45,6 +45,14 @@ impl Fake {
             },
         };
         self.real.write(path, &after)?;
+        match self.manner(path) {
+            Some(Manner::WriteOver(other)) => {
+                self.rules.borrow_mut().retain(|rule| rule.about != path);
+                self.real.write(path, other)?;
+            }
+            Some(Manner::Leave) => self.real.remove(path)?,
+            _ => {}
+        }
         match path.strip_suffix("/nr_hugepages") {
             Some(pool) => self.pages_came(pool, &before, &after),
             None => Ok(()),
