@@ -196,19 +196,7 @@ fn perform(
     tell: &mut dyn FnMut(Event),
 ) -> Result<(), EffectError> {
     let (knob, from, to) = match &effect.deed {
-        Deed::Run { command, .. } => {
-            let words: Vec<&str> = command.iter().map(String::as_str).collect();
-            let what = command.join(" ");
-            if let Err(error) = hands.must_run(&words) {
-                if error.is_not_started() {
-                    effect.progress = Progress::Skipped { why: chain(&error) };
-                }
-                return Err(EffectError::Knob { what, source: error.into() });
-            }
-            effect.progress = Progress::Done { became: Value::Present };
-            tell(Event::Done { what, from: String::new(), to: "run".to_owned() });
-            return Ok(());
-        }
+        Deed::Run { command, .. } => return ran(hands, command, &mut effect.progress, tell),
         Deed::Turn { knob, from, to } => (knob, from, to),
     };
     let what = knob.name();
@@ -258,6 +246,25 @@ fn perform(
     } else {
         return Err(EffectError::NotApplied { what, asked, became: is });
     }
+    Ok(())
+}
+
+fn ran(
+    hands: &dyn Hands,
+    command: &[String],
+    progress: &mut Progress,
+    tell: &mut dyn FnMut(Event),
+) -> Result<(), EffectError> {
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    let what = command.join(" ");
+    if let Err(error) = hands.must_run(&words) {
+        if error.is_not_started() {
+            *progress = Progress::Skipped { why: chain(&error) };
+        }
+        return Err(EffectError::Knob { what, source: error.into() });
+    }
+    *progress = Progress::Done { became: Value::Present };
+    tell(Event::Done { what, from: String::new(), to: "run".to_owned() });
     Ok(())
 }
 
