@@ -121,7 +121,10 @@ mod tests {
         if let Some(found) = Pinned::find(&root, process::id(), cpu).unwrap() {
             assert_eq!(found.thread, thread);
             let first = found.read().unwrap();
-            assert_eq!(found.read().unwrap().since(&first).stolen_ticks, 0);
+            // Numbers that only grow; by how much is up to the machine.
+            let since = found.read().unwrap().since(&first);
+            assert!(since.waited_ns <= found.read().unwrap().waited_ns);
+            assert_eq!(first.since(&first), Disturbance::default());
         } else {
             assert_eq!(linux::thread::affinity().unwrap().len(), 1);
         }

@@ -1,6 +1,8 @@
 //! `barewire-bench peer` as a process, with testpmd on both sides: it needs no barewired, no root and no hugepages.
+#![expect(clippy::unwrap_used, reason = "a helper of tests that fails says where")]
 
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     process::{Child, Command, Output, Stdio},
@@ -12,6 +14,9 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// As often a comparison is made again in which a program had the CPU in none of its slices.
+const TRIES: usize = 10;
 
 fn bench(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_barewire-bench"));
@@ -88,7 +93,7 @@ fn twins_are_measured_in_the_order_of_the_seed_and_every_slice_is_published() {
             // Five rounds and the warm-up, two arms.
             assert_eq!(slices.len(), 12, "{report:#}");
             for slice in slices {
-                assert!(slice["interval"]["frames"].as_u64().unwrap() > 0, "{slice:#}");
+                moved_or_said_why(slice);
                 assert_eq!(slice["is_warm_up"], slice["round"] == 0, "{slice:#}");
             }
             for end in block["ends"].as_array().unwrap() {
@@ -114,37 +119,45 @@ fn barewired_is_measured_against_testpmd_and_loses_no_frame() {
         );
         return;
     }
+    let mut silent = measure_both();
+    let mut tries = 1;
+    while !silent.is_empty() {
+        assert!(tries < TRIES, "not a frame of {silent:?} in any of {TRIES} runs");
+        silent = silent.intersection(&measure_both()).cloned().collect();
+        tries += 1;
+    }
+}
+
+/// Measures barewired and testpmd, looks that nothing is lost, and answers which arms have not moved a frame: a slice of 20 ms
+/// is less than what a busy machine may keep a thread waiting.
+fn measure_both() -> BTreeSet<String> {
     let dir = tempfile::tempdir().unwrap();
     let json = dir.path().join("out.json");
-    let mut command = bench(&[
-        "--case",
-        "a,b",
-        "--memory",
-        "none",
-        "--blocks",
-        "1",
-        "--seconds",
-        "0.1",
-        "--slice-ms",
-        "20",
-    ]);
-    let output = command.arg("--json").arg(&json).output().unwrap();
+    let arguments = "--case a,b --memory none --blocks 1 --seconds 0.1 --slice-ms 20 --json";
+    let mut command = bench(&arguments.split(' ').collect::<Vec<_>>());
+    let output = command.arg(&json).output().unwrap();
     assert!(matches!(output.status.code(), Some(0 | 3)), "{}", shown(&output));
     let report: Value = serde_json::from_str(&fs::read_to_string(&json).unwrap()).unwrap();
     let cases = report["cases"].as_array().unwrap();
     assert_eq!(cases.len(), 3, "{report:#}");
+    let mut frames: BTreeMap<String, u64> = BTreeMap::new();
     for case in cases {
         for end in case["blocks"][0]["ends"].as_array().unwrap() {
             assert_eq!(end["is_conserved"], true, "{}: {end:#}", case["name"]);
         }
         for slice in case["blocks"][0]["slices"].as_array().unwrap() {
-            assert!(
-                slice["interval"]["frames"].as_u64().unwrap() > 0,
-                "{}: {slice:#}",
-                case["name"]
-            );
+            let arm = format!("{} {}", case["name"], slice["arm"]);
+            *frames.entry(arm).or_default() += moved_or_said_why(slice);
         }
     }
+    frames.into_iter().filter(|(_, frames)| *frames == 0).map(|(arm, _)| arm).collect()
+}
+
+/// The frames of a slice. One without any does not count, and says so.
+fn moved_or_said_why(slice: &Value) -> u64 {
+    let frames = slice["interval"]["frames"].as_u64().unwrap();
+    assert!(frames > 0 || !slice["faults"].as_array().unwrap().is_empty(), "{slice:#}");
+    frames
 }
 
 #[test]

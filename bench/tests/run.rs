@@ -180,7 +180,7 @@ fn interfaces() -> BTreeSet<String> {
 }
 
 fn wait_until_nothing_is_left(mark: &str, process: u32) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(120);
     loop {
         let (processes, files) = (marked(mark), left_of(process));
         if processes.is_empty() && files.is_empty() && interfaces().is_empty() {
@@ -376,9 +376,8 @@ fn every_generator_sends_mixes_and_captures_and_gets_them_back() {
         assert_eq!(result.left_out, [], "{generator}");
         for trial in &result.trials {
             check(trial);
-            // A busy machine may keep a path off its CPU for a whole trial; it is made again then.
-            let mut same = result.trials.iter().filter(|it| it.member == trial.member);
-            assert!(same.any(|it| it.counts.returned > 0), "{generator}: {trial:?}");
+            // A busy machine may keep a path off its CPU for a whole trial, which does not count then.
+            assert!(trial.counts.returned > 0 || !trial.is_valid(), "{generator}: {trial:?}");
             // 64, 1518 and 204 bytes; and IMIX.
             let mean = if trial.group == Group::Reflect { 595 } else { 354 };
             assert_eq!(trial.cell.size, mean, "{generator}");

@@ -34,8 +34,9 @@ use crate::{
     wire::{DpdkWire, DpdkWireError, Generator, PacketWire, Way, XdpWire},
 };
 
-/// How long a path may take until a probe comes back.
-const READY: Duration = Duration::from_secs(5);
+/// How long a path may take until a probe comes back. On a machine that does something else meanwhile, a program that shares
+/// its CPU may take seconds.
+const READY: Duration = Duration::from_secs(20);
 /// How long one of those is waited for, before another is sent.
 const ANSWER: Duration = Duration::from_millis(5);
 
