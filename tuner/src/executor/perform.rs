@@ -26,6 +26,16 @@ pub struct Applied {
     pub skipped: usize,
 }
 
+impl Applied {
+    /// One more, which went well.
+    fn count(&mut self, effect: &Effect) {
+        match effect.progress {
+            Progress::Done { .. } => self.done += 1,
+            _ => self.skipped += 1,
+        }
+    }
+}
+
 /// Why it did not go on.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
@@ -106,10 +116,7 @@ pub fn apply_each(
             begun = begin(hands, journal, entry, index).map_err(stopped)?;
         }
         match perform(hands, &mut entry.effects[index], tell) {
-            Ok(()) if matches!(entry.effects[index].progress, Progress::Skipped { .. }) => {
-                applied.skipped += 1;
-            }
-            Ok(()) => applied.done += 1,
+            Ok(()) => applied.count(&entry.effects[index]),
             Err(error) => {
                 failed.insert(step);
                 let of_it = |effect: &&mut Effect| effect.step == step;
@@ -148,10 +155,7 @@ fn perform_all(
             not_begun(entry.effects[index + 1..begun].iter_mut());
             return Err(error);
         }
-        match entry.effects[index].progress {
-            Progress::Skipped { .. } => applied.skipped += 1,
-            _ => applied.done += 1,
-        }
+        applied.count(&entry.effects[index]);
     }
     entry.state = State::Applied;
     journal.save(hands, entry)?;
@@ -217,6 +221,11 @@ fn perform(
     if !is_moved_by_others(knob) && !knob.is_same(&found, from) {
         // Nothing of it is ours.
         effect.progress = Progress::Planned;
+        // At boot, udev binds devices as its rules say while what the rules are for is set again.
+        if knob.is_same(&found, to) {
+            tell(Event::Skipped { what, why: "somebody else has just set it so".to_owned() });
+            return Ok(());
+        }
         let (expected, found) = (from.summary(), found.summary());
         return Err(EffectError::Moved { what, expected, found });
     }

@@ -18,6 +18,26 @@ fn what_somebody_else_moved_before_its_turn_stops_everything() {
 }
 
 #[test]
+fn a_device_that_udev_binds_before_its_turn_is_bound_and_nothing_of_it_is_ours() {
+    let (_dir, fake) = machine();
+    let device = "sys/bus/pci/devices/0000:3b:00.0";
+    let link = fake.root().join(device).join("driver");
+    std::fs::remove_file(&link).unwrap();
+    put(fake.root(), &format!("{device}/driver_override"), "vfio-pci\n");
+    let journal = open(&fake);
+    let mut entry = entry(&fake, 1, &everything());
+    std::os::unix::fs::symlink("../../drivers/vfio-pci", &link).unwrap();
+
+    let (applied, failures) = apply_each(&fake, &journal, &mut entry, &mut |_| ()).unwrap();
+
+    assert_eq!(failures, Vec::<String>::new());
+    assert_eq!(applied.skipped, 1, "{applied:?}");
+    drop(journal);
+    assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
+    assert!(std::fs::read_link(&link).unwrap().ends_with("vfio-pci"));
+}
+
+#[test]
 fn what_moved_since_the_plan_is_refused_before_anything_is_done() {
     let (_dir, fake) = machine();
     let mut steps = everything();
