@@ -32,6 +32,9 @@ impl Errno {
         Self(unsafe { c::shim_errno() })
     }
 
+    /// What drivers answer where they have a reason and no number for it: -1, which is EPERM's too.
+    const UNNAMED: Self = Self(1);
+
     /// For functions that answer 0, or a negative error number.
     pub(crate) fn check(answer: c_int) -> Result<(), Self> {
         if answer < 0 { Err(Self(answer.saturating_neg())) } else { Ok(()) }
@@ -40,6 +43,9 @@ impl Errno {
 
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::UNNAMED {
+            return write!(f, "it may not be done, or it was not said why (error 1)");
+        }
         // SAFETY: rte_strerror takes any integer, and works before and after the EAL's time.
         let text = unsafe { c::rte_strerror(self.0) };
         // SAFETY: it returns a terminated string in a buffer of this thread's, which stays as it is
