@@ -16,7 +16,7 @@ use crate::{
     facts::Facts,
     logging::{self, Logging},
     plan::{Plan, PlanError},
-    runtime,
+    runtime::{self, RunError},
 };
 
 /// Does what the command line says.
@@ -46,15 +46,20 @@ pub(crate) fn run(cli: Cli, started: Instant) -> Exit {
     }
 }
 
+/// A line of talk. Where nobody hears it the exit code says the rest.
+fn say(line: &str) {
+    let _ = writeln!(io::stderr(), "{line}");
+}
+
 /// One error, its causes are in the text.
 fn complain(error: &str, help: Option<String>) {
     // Every line of it is an error's, to the journal.
     let priority = if logging::is_journal() { "<3>" } else { "" };
     for line in format!("barewired: {error}").lines() {
-        eprintln!("{priority}{line}");
+        say(&format!("{priority}{line}"));
     }
     if let Some(help) = help {
-        eprintln!("{priority}help: {help}");
+        say(&format!("{priority}help: {help}"));
     }
 }
 
@@ -70,7 +75,7 @@ fn refuse(errors: &Errors, json: bool) -> Exit {
             return Exit::Failure;
         }
     }
-    eprintln!("{errors}");
+    say(&errors.to_string());
     Exit::Config
 }
 
@@ -111,13 +116,13 @@ fn plan(args: &PlanArgs) -> Exit {
         Err(exit) => return exit,
     };
     let facts = Root::at(&args.root)
-        .map_err(|error| error.to_string())
-        .and_then(|root| Facts::read(&root, &config).map_err(|error| error.to_string()));
+        .map_err(RunError::from)
+        .and_then(|root| Facts::read(&root, &config).map_err(RunError::from));
     let facts = match facts {
         Ok(facts) => facts,
         Err(error) => {
-            complain(&error, None);
-            return Exit::Machine;
+            complain(&error.to_string(), error.help());
+            return error.exit();
         }
     };
     match Plan::new(&config, &facts) {
@@ -181,10 +186,10 @@ fn show(plan: &Plan, json: bool) -> Exit {
     }
     text += &format!("eal           {}\n", told.eal_args.join(" "));
     for warning in &told.warnings {
-        eprintln!("warning: {warning}");
+        say(&format!("warning: {warning}"));
     }
     for shortage in &plan.shortages {
-        eprintln!("help: {}", shortage.help());
+        say(&format!("help: {}", shortage.help()));
     }
     print(&text)
 }

@@ -59,7 +59,8 @@ impl Logging {
         if !level.contains(['=', ',']) && !LEVELS.contains(&level) {
             return Err(format!("{level:?} is no level; the levels are {}", LEVELS.join(", ")));
         }
-        let filter = EnvFilter::try_new(level).map_err(|error| error.to_string())?;
+        let filter = EnvFilter::try_new(level)
+            .map_err(|error| format!("{level:?} is no log filter: {error}"))?;
         self.handle.reload(filter).map_err(|error| error.to_string())?;
         level.clone_into(&mut self.level);
         Ok(())

@@ -149,3 +149,72 @@ fn a_closed_pipe_is_no_failure() {
         );
     }
 }
+
+#[test]
+fn where_nobody_hears_what_is_wrong_the_exit_code_says_it() {
+    let site = Site::new();
+    let wrong = site.write("wrong.toml", "[memory]\nhuge = 5\n");
+    let absent = site.path("absent.toml");
+    let good = programs::top().join("config/examples/default.toml");
+    for (verb, config, code) in [
+        ("check", &wrong, 2),
+        ("plan", &absent, 2),
+        ("run", &wrong, 2),
+        ("graph", &wrong, 2),
+        ("check", &good, 0),
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").expect("the device");
+        let (unread, closed) = std::io::pipe().expect("a pipe");
+        drop(unread);
+        for stderr in [Stdio::from(full), Stdio::from(closed)] {
+            let status = Command::new(programs::barewired())
+                .args([verb, "--config"])
+                .arg(config)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(stderr)
+                .status()
+                .expect("barewired can be started");
+            assert_eq!(status.code(), Some(code), "{verb} {}", config.display());
+        }
+    }
+}
+
+#[test]
+fn a_machine_that_can_not_be_read_is_named_with_the_file_that_is_missing() {
+    let site = Site::new();
+    let root = site.path("nothing");
+    fs::create_dir(&root).expect("our site");
+    let root = root.to_str().expect("text");
+    let output =
+        barewired(&["plan", "--root", root], &programs::top().join("config/examples/default.toml"));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{said}");
+    assert!(said.contains("the machine can not be read: "), "{said}");
+    assert!(said.contains("sys/devices/system/cpu/online"), "{said}");
+}
+
+#[test]
+fn a_device_that_can_not_be_made_is_told_with_what_to_do() {
+    let site = Site::new();
+    let config = r#"
+[memory]
+huge = "none"
+[control]
+socket = "{dir}/control.sock"
+[[port]]
+name = "north"
+device = "vdev:net_pcap0,rx_pcap={dir}/absent.pcap"
+input = "wire"
+[[stage]]
+name = "wire"
+kind = "cross"
+to = "tx:north"
+"#;
+    let output = barewired(&["run"], &site.write("device.toml", config));
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(4), "{said}");
+    assert!(said.contains("port \"north\" (net_pcap0)"), "{said}");
+    assert!(said.contains("absent.pcap: No such file"), "the driver's own words: {said}");
+    assert!(said.contains("\nhelp: DPDK's own lines above"), "{said}");
+}

@@ -98,7 +98,9 @@ fn the_log_level_can_be_changed_and_a_bad_one_is_refused() {
     assert_eq!(put("debug").status, 200);
     let level: api::LogLevel = daemon.get("/v1/log-level");
     assert_eq!(level.level, "debug");
-    assert_eq!(put("barewired=nonsense=x").status, 400);
+    let refused = put("barewired=nonsense=x");
+    assert_eq!(refused.status, 400);
+    assert!(refused.body.contains("nonsense=x\\\" is no log filter"), "{}", refused.body);
     let level: api::LogLevel = daemon.get("/v1/log-level");
     assert_eq!(level.level, "debug");
 }

@@ -43,6 +43,8 @@ pub(crate) enum RequestError {
     NobodyListens(PathBuf),
     #[error("connecting to {} is not permitted", .0.display())]
     NotPermitted(PathBuf),
+    #[error("{} is too long for a socket's path, which has at most 107 bytes", .0.display())]
+    TooLong(PathBuf),
     #[error("connecting to {} failed", .socket.display())]
     Connect { socket: PathBuf, source: io::Error },
     #[error("the daemon did not answer {request} within {} s", .after.as_secs_f64())]
@@ -68,6 +70,7 @@ impl RequestError {
             Self::Missing(_)
             | Self::NobodyListens(_)
             | Self::NotPermitted(_)
+            | Self::TooLong(_)
             | Self::Connect { .. } => Exit::Unreachable,
             Self::Timeout { .. } => Exit::Timeout,
             Self::Refused(_) => Exit::Refused,
@@ -93,6 +96,7 @@ impl RequestError {
             Self::NotPermitted(_) => Some(
                 "run as root, or as a member of the group that owns the socket ([control] group)",
             ),
+            Self::TooLong(_) => Some("pass --socket from a folder that is nearer to it"),
             Self::Connect { .. } | Self::Broken { .. } => None,
             Self::Timeout { .. } => Some(
                 "the daemon's log may say what keeps it (journalctl -u barewired); --timeout waits \
@@ -196,6 +200,8 @@ fn connect_error(socket: &Path, source: io::Error) -> RequestError {
         io::ErrorKind::NotFound => RequestError::Missing(socket),
         io::ErrorKind::ConnectionRefused => RequestError::NobodyListens(socket),
         io::ErrorKind::PermissionDenied => RequestError::NotPermitted(socket),
+        // The standard library looks at the length (sun_path, unix(7)) before it asks the kernel.
+        io::ErrorKind::InvalidInput => RequestError::TooLong(socket),
         _ => RequestError::Connect { socket, source },
     }
 }

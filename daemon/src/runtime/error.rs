@@ -11,9 +11,9 @@ use crate::{
 /// Why the daemon does not run, or no longer.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
-    #[error("the machine can not be read: {0}")]
+    #[error("the machine can not be read: {}", chain(.0))]
     Root(#[from] linux::ReadError),
-    #[error("the machine can not be read: {0}")]
+    #[error("the machine can not be read: {}", chain(.0))]
     Facts(#[from] linux::topology::DiscoverError),
     #[error("{}", lines(.0))]
     Plan(Vec<PlanError>),
@@ -75,13 +75,16 @@ impl RunError {
                 "is the device there, and bound to vfio-pci? For a virtual device, do its arguments name what exists?"
                     .to_owned(),
             ),
+            Self::Plug { .. } | Self::Port { source: dpdk::PortError::Driver { .. }, .. } => Some(
+                "DPDK's own lines above say more (log.level = \"info,dpdk=trace\": all of them); do the device's arguments name what exists?"
+                    .to_owned(),
+            ),
             Self::Root(_)
             | Self::Facts(_)
             | Self::Affinity(_)
             | Self::Clock(_)
             | Self::Log(_)
             | Self::Port { .. }
-            | Self::Plug { .. }
             | Self::Dynfield(_)
             | Self::Graph(_)
             | Self::Ring(_)

@@ -67,6 +67,16 @@ fn a_socket_of_somebody_else_is_told_apart() {
 }
 
 #[test]
+fn a_path_that_no_socket_can_have_is_told_apart() {
+    let folder = "a".repeat(120);
+    let output = barewire().args(["--socket", &folder, "status"]).output().unwrap();
+    let (code, said) = failure(&output);
+    assert_eq!(code, Some(3));
+    assert!(said.contains("aaa is too long for a socket's path"), "{said}");
+    assert!(said.contains("help: "), "{said}");
+}
+
+#[test]
 fn a_refusal_is_told_with_its_details_and_help() {
     let daemon = Daemon::new([("/v1/reload", vec![Reply::Json(409, fixture("problem.json"))])]);
     let (code, said) = failure(&daemon.barewire(&["reload"]));
@@ -281,6 +291,7 @@ fn a_wrong_command_line_is_exit_code_2() {
         &["no-such-verb"][..],
         &[],
         &["status", "--timeout", "0"],
+        &["status", "--timeout", "-1"],
         &["status", "--timeout", "soon"],
         &["latency", "--json", "--hlog", "x"],
         &["stalls", "--every", "1"],
