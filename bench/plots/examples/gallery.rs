@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let fast = made_up(900, 7)?;
     let slow = made_up(9_000, 4)?;
     let note = "Made-up numbers: they show what the pictures look like, and nothing else.";
-    let caption = |title| Caption { title, note };
+    let caption = |title| Caption { title, note, ..Caption::default() };
     let load = |scale: f64| (1..20).map(|step| f64::from(step) * scale).collect::<Vec<_>>();
     let bent = |name: &str, base: f64, most: f64| {
         let points = load(most / 20.0).into_iter().map(|x| (x, base / (1.0 - x / most))).collect();

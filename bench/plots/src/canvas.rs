@@ -2,23 +2,12 @@
 
 use crate::{
     axis::Axis,
-    data::Caption,
     ink::Ink,
     plot::Plot,
+    sheet::Sheet,
     text,
     xml::{Xml, number, points},
 };
-
-/// Of every picture, in CSS pixels.
-pub(crate) const WIDTH: f64 = 760.0;
-/// Of the part inside the axes.
-pub(crate) const HEIGHT: f64 = 320.0;
-/// From the left edge to the axis that is not a list of names.
-pub(crate) const LEFT: f64 = 74.0;
-/// From the end of the axis to the right edge.
-pub(crate) const RIGHT: f64 = 24.0;
-/// The title's line.
-pub(crate) const TITLE: f64 = 34.0;
 
 const SIZE: f64 = 11.0;
 /// Of a line of the note.
@@ -206,7 +195,7 @@ impl Canvas {
             self.rule("plot-grid", (left, y), (left + area.width, y), "0.15");
             self.words("plot-tick", (left - 7.0, y + 4.0), SIZE, "end", &written);
         }
-        let (x, y) = (14.0, area.top + area.height / 2.0);
+        let (x, y) = ((area.left - 60.0).max(9.0), area.top + area.height / 2.0);
         self.xml.text(
             "text",
             &[
@@ -230,18 +219,17 @@ impl Canvas {
     }
 
     /// Title, note and paper around what ends at `bottom`.
-    pub(crate) fn finish(mut self, caption: Caption<'_>, remarks: &[String], bottom: f64) -> Plot {
-        let title = text::cut(caption.title, 86);
-        self.words("plot-title", (LEFT.min(16.0), 22.0), 14.0, "start", &title);
-        let mut lines = text::wrap(caption.note, 112, 3);
-        lines.extend(remarks.iter().map(|remark| text::cut(remark, 112)));
+    pub(crate) fn finish(mut self, sheet: &Sheet<'_>, remarks: &[String], bottom: f64) -> Plot {
+        for (at, size, line) in sheet.titles() {
+            self.words("plot-title", at, size, "start", line);
+        }
         let mut y = bottom + 6.0;
-        for line in lines {
+        for line in sheet.notes(remarks) {
             y += NOTE;
-            self.words("plot-note", (16.0, y), 10.0, "start", &line);
+            self.words("plot-note", (sheet.margin, y), 10.0, "start", &line);
         }
         let mut paper = Xml::default();
-        paper.text("title", &[], caption.title);
+        paper.text("title", &[], sheet.caption.title);
         paper.empty(
             "rect",
             &[("class", "plot-paper"), ("width", "100%"), ("height", "100%"), ("fill", "none")],
@@ -251,8 +239,8 @@ impl Canvas {
             clippy::cast_sign_loss,
             reason = "a few thousand pixels at most, as the rows are bounded"
         )]
-        let (width, height) = (WIDTH as u32, (y + 12.0).ceil() as u32);
+        let (width, height) = (sheet.width as u32, (y + 12.0).ceil() as u32);
         let inside = paper.into_string() + &self.xml.into_string();
-        Plot::new(inside, caption.title, width, height)
+        Plot::new(inside, sheet.caption.title, width, height)
     }
 }

@@ -2,20 +2,17 @@
 
 use crate::{
     axis::{Axis, NS, Scale},
-    canvas::{Area, Canvas, HEIGHT, LEFT, RIGHT, TITLE, WIDTH},
+    canvas::Canvas,
     data::{Caption, Curve, Series},
     ink::Ink,
     legend::Legend,
     plot::Plot,
+    sheet::Sheet,
     text,
 };
 
 /// More lines than this are not drawn, and the picture says so.
 pub(crate) const MOST_LINES: usize = 28;
-/// Lines of more points are thinned to the least and the greatest of each step along.
-const MOST_POINTS: usize = 1_600;
-/// Up to so many points of a line have dots that tell their value.
-const MOST_DOTS: usize = 80;
 /// What fewer values than this lie beyond is drawn faint.
 const FEW: f64 = 10.0;
 
@@ -121,11 +118,12 @@ fn draw(caption: Caption<'_>, kind: &Kind, all: &[Line<'_>]) -> Plot {
     let y = Axis::over(y_scale, values().map(|point| point.1), y_text, y_label);
 
     let names = lines.iter().zip(&inks).map(|(line, ink)| (line.series.name.as_str(), *ink));
-    let legend = Legend::new(names, WIDTH - LEFT - RIGHT);
-    let top = TITLE + legend.height() + 8.0;
-    let area = Area { left: LEFT, top, width: WIDTH - LEFT - RIGHT, height: HEIGHT };
+    let sheet = Sheet::new(caption);
+    let (left, room) = sheet.names();
+    let legend = Legend::new(names, room);
+    let area = sheet.area(sheet.top() + legend.height() + 8.0);
     let mut canvas = Canvas::default();
-    legend.draw(&mut canvas, LEFT, TITLE);
+    legend.draw(&mut canvas, left, sheet.top());
     canvas.along(area, &x);
     canvas.up(area, &y);
 
@@ -141,7 +139,7 @@ fn draw(caption: Caption<'_>, kind: &Kind, all: &[Line<'_>]) -> Plot {
         let full = at(&line.points[..line.full]);
         let few = at(&line.points[line.full..]);
         homeless += line.points.len() - full.len() - few.len();
-        if line.points.len() <= MOST_DOTS {
+        if line.points.len() <= sheet.most_dots {
             for point in &line.points {
                 if let Some(place) = at(&[*point]).first() {
                     let told =
@@ -151,12 +149,12 @@ fn draw(caption: Caption<'_>, kind: &Kind, all: &[Line<'_>]) -> Plot {
             }
         }
         if !full.is_empty() {
-            canvas.line("plot-line", &thinned(&full), *ink, &line.series.name);
+            canvas.line("plot-line", &thinned(&full, sheet.most_points), *ink, &line.series.name);
         }
         if !few.is_empty() {
             // From where the full line ends.
             let tail: Vec<_> = full.last().into_iter().chain(&few).copied().collect();
-            canvas.line("plot-few", &thinned(&tail), *ink, &line.series.name);
+            canvas.line("plot-few", &thinned(&tail, sheet.most_points), *ink, &line.series.name);
         }
     }
     canvas.edges(area);
@@ -167,7 +165,7 @@ fn draw(caption: Caption<'_>, kind: &Kind, all: &[Line<'_>]) -> Plot {
     if values().next().is_none() {
         remarks.push("nothing was measured".to_owned());
     }
-    canvas.finish(caption, &remarks, area.bottom() + 42.0)
+    canvas.finish(&sheet, &remarks, area.bottom() + 42.0)
 }
 
 /// What a picture doesn't show of what it was given.
@@ -183,11 +181,11 @@ pub(crate) fn left_out(homeless: usize, what: &str, more: usize) -> Vec<String> 
 }
 
 /// The least and the greatest of each step along, in the order they come in, so that no extreme gets lost.
-fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    if points.len() <= MOST_POINTS {
+fn thinned(points: &[(f64, f64)], most: usize) -> Vec<(f64, f64)> {
+    if points.len() <= most {
         return points.to_vec();
     }
-    let step = points.len().div_ceil(MOST_POINTS / 2);
+    let step = points.len().div_ceil(most / 2);
     points
         .chunks(step)
         .flat_map(|chunk| {

@@ -5,17 +5,29 @@ use hdrhistogram::Histogram;
 /// What stands around a picture.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caption<'a> {
-    /// Above it, in one line.
+    /// Above it, in one line; in at most three of a narrow one.
     pub title: &'a str,
-    /// Below it, in at most three lines: what the reader must know to believe it.
+    /// Below it, in at most three lines, or seven of a narrow one: what the reader must know to believe it.
     pub note: &'a str,
+    /// How wide the picture is.
+    pub width: Width,
+}
+
+/// How wide a picture is: drawn with letters of the same size, so that neither has to be scaled to be read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Width {
+    /// 760 CSS pixels: a page, a file.
+    #[default]
+    Wide,
+    /// 320: a phone.
+    Narrow,
 }
 
 impl<'a> Caption<'a> {
     /// A title and nothing else.
     #[must_use]
     pub const fn titled(title: &'a str) -> Self {
-        Self { title, note: "" }
+        Self { title, note: "", width: Width::Wide }
     }
 }
 

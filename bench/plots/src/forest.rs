@@ -2,11 +2,12 @@
 
 use crate::{
     axis::{Axis, Scale},
-    canvas::{Area, Canvas, RIGHT, TITLE, WIDTH},
+    canvas::{Area, Canvas},
     curves::left_out,
     data::{Caption, Ratio},
     ink::Ink,
     plot::Plot,
+    sheet::Sheet,
     text,
 };
 
@@ -23,12 +24,25 @@ pub struct Forest<'a> {
     pub above: &'a str,
 }
 
-const ROW: f64 = 26.0;
 /// More rows than this are not drawn, and the picture says so.
 const MOST_ROWS: usize = 60;
-/// At the left, for the names; at the right, for the numbers.
-const NAMES: f64 = 220.0;
-const NUMBERS: f64 = 150.0;
+/// The letters of names and numbers.
+const SIZE: f64 = 11.0;
+
+/// Where the parts of a row are.
+struct Places {
+    /// The height of a row.
+    row: f64,
+    /// At the left of the axes, for the names; at the right, for the numbers.
+    names: f64,
+    numbers: f64,
+    /// From the top of a row to its interval.
+    interval: f64,
+}
+
+/// On a narrow paper name and numbers are above the interval.
+const WIDE: Places = Places { row: 26.0, names: 220.0, numbers: 150.0, interval: 13.0 };
+const NARROW: Places = Places { row: 40.0, names: 14.0, numbers: 0.0, interval: 27.0 };
 
 /// Ratios by their logarithm. A row is blue when its whole interval lies below the band (below 1, without a band), orange
 /// above it, and grey when it touches it.
@@ -42,10 +56,12 @@ pub fn ratios(forest: Forest<'_>, all: &[Ratio]) -> Plot {
         .flat_map(|row| [row.low, row.high, row.estimate])
         .chain(band.into_iter().flat_map(|(low, high)| [low, high]));
     let axis = Axis::over(Scale::Ratio, values, text::plain, "ratio");
+    let sheet = Sheet::new(forest.caption);
+    let places = if sheet.is_narrow() { NARROW } else { WIDE };
     #[expect(clippy::cast_precision_loss, reason = "sixty rows at most")]
-    let height = ROW * rows.len().max(1) as f64;
-    let area =
-        Area { left: NAMES, top: TITLE + 18.0, width: WIDTH - NAMES - NUMBERS - RIGHT, height };
+    let height = places.row * rows.len().max(1) as f64;
+    let width = sheet.width - places.names - places.numbers - sheet.right;
+    let area = Area { left: places.names, top: sheet.top() + 18.0, width, height };
     let mut canvas = Canvas::default();
     if let Some((low, high)) = band
         && let (Some(low), Some(high)) = (axis.place(low), axis.place(high))
@@ -56,25 +72,41 @@ pub fn ratios(forest: Forest<'_>, all: &[Ratio]) -> Plot {
     let Some(one) = axis.place(1.0) else { unreachable!("the axis of ratios reaches around 1") };
     canvas.rule("plot-one", area.at(one, 1.0), area.at(one, 0.0), "0.7");
     let (x, _) = area.at(one, 1.0);
-    let heading = TITLE + 8.0;
-    let half = |room: f64, words: &str| text::cut(words, letters(room - 12.0));
-    let below = half(x - 16.0, forest.below);
-    let above = half(WIDTH - x - 16.0, forest.above);
-    if !below.is_empty() {
-        canvas.words("plot-below", (x - 6.0, heading), 10.0, "end", &format!("← {below}"));
+    let heading = sheet.top() + 8.0;
+    // Where the words have no room, the arrow says it.
+    let half = |room: f64, words: &str, arrow: &str| match text::width(words, 10.0) < room - 18.0 {
+        true if arrow == "←" => format!("← {words}"),
+        true => format!("{words} →"),
+        false => arrow.to_owned(),
+    };
+    if !forest.below.is_empty() {
+        let below = half(x - 10.0, forest.below, "←");
+        canvas.words("plot-below", (x - 6.0, heading), 10.0, "end", &below);
     }
-    if !above.is_empty() {
-        canvas.words("plot-above", (x + 6.0, heading), 10.0, "start", &format!("{above} →"));
+    if !forest.above.is_empty() {
+        let above = half(sheet.width - x - 10.0, forest.above, "→");
+        canvas.words("plot-above", (x + 6.0, heading), 10.0, "start", &above);
     }
 
     let mut homeless = 0;
     for (number, row) in rows.iter().enumerate() {
         #[expect(clippy::cast_precision_loss, reason = "sixty rows at most")]
-        let y = area.top + ROW * (number as f64 + 0.5);
-        let name = text::cut(&row.name, letters(NAMES - 28.0));
-        canvas.words("plot-name", (NAMES - 10.0, y + 4.0), 11.0, "end", &name);
-        if !draw(&mut canvas, area, &axis, band, row, y) {
-            homeless += 1;
+        let top = area.top + places.row * number as f64;
+        let y = top + places.interval;
+        let is_drawn = draw(&mut canvas, area, &axis, band, row, y);
+        homeless += usize::from(!is_drawn);
+        let numbers = if is_drawn { told(row) } else { String::new() };
+        if sheet.is_narrow() {
+            let room = area.width - text::width(&numbers, SIZE) - 10.0;
+            let name = text::cut(&row.name, text::letters(room, SIZE));
+            canvas.words("plot-name", (area.left + 4.0, top + 14.0), SIZE, "start", &name);
+            let right = (area.left + area.width, top + 14.0);
+            canvas.words("plot-numbers", right, SIZE, "end", &numbers);
+        } else {
+            let name = text::cut(&row.name, text::letters(places.names - 28.0, SIZE));
+            canvas.words("plot-name", (places.names - 10.0, y + 4.0), SIZE, "end", &name);
+            let right = (area.left + area.width + 12.0, y + 4.0);
+            canvas.words("plot-numbers", right, SIZE, "start", &numbers);
         }
     }
     canvas.edges(area);
@@ -93,7 +125,7 @@ pub fn ratios(forest: Forest<'_>, all: &[Ratio]) -> Plot {
     if rows.is_empty() {
         remarks.push("nothing was compared".to_owned());
     }
-    canvas.finish(forest.caption, &remarks, area.bottom() + 42.0)
+    canvas.finish(&sheet, &remarks, area.bottom() + 42.0)
 }
 
 /// One row; false: it has no place.
@@ -126,29 +158,16 @@ fn draw(
     let (middle, r) = (x(estimate), 5.0);
     let diamond = [(middle, y - r), (middle + r, y), (middle, y + r), (middle - r, y)];
     canvas.shape("plot-estimate", &diamond, ink, "1");
-    let numbers = format!(
-        "{} [{}, {}]",
-        text::plain(row.estimate),
-        text::plain(row.low),
-        text::plain(row.high)
-    );
-    let right = area.left + area.width + 12.0;
-    canvas.words("plot-numbers", (right, y + 4.0), 11.0, "start", &numbers);
     true
+}
+
+/// `1.02 [0.98, 1.07]`
+fn told(row: &Ratio) -> String {
+    let [estimate, low, high] = [row.estimate, row.low, row.high].map(text::plain);
+    format!("{estimate} [{low}, {high}]")
 }
 
 /// Whether the estimate is inside its interval, above zero and finite.
 fn sound(row: &Ratio) -> bool {
     row.low > 0.0 && row.low <= row.estimate && row.estimate <= row.high && row.high.is_finite()
-}
-
-/// How many letters of size 11 fit into so many pixels.
-fn letters(room: f64) -> usize {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "from 0 to about a hundred, as no picture is wider"
-    )]
-    let letters = (room.max(0.0) / (11.0 * 0.6)) as usize;
-    letters
 }

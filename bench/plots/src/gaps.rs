@@ -2,12 +2,13 @@
 
 use crate::{
     axis::{Axis, NS, Scale},
-    canvas::{Area, Canvas, HEIGHT, LEFT, RIGHT, TITLE, WIDTH},
+    canvas::Canvas,
     curves::{MOST_LINES, left_out},
     data::{Bar, Caption, Gaps},
     ink::Ink,
     legend::Legend,
     plot::Plot,
+    sheet::Sheet,
     text,
 };
 
@@ -23,11 +24,12 @@ pub fn gaps(caption: Caption<'_>, all: &[Gaps]) -> Plot {
 
     let inks: Vec<Ink> = (0..drawn.len()).map(|place| Ink::new(place, None, None)).collect();
     let names = drawn.iter().zip(&inks).map(|(gaps, ink)| (gaps.name.as_str(), *ink));
-    let legend = Legend::new(names, WIDTH - LEFT - RIGHT);
-    let top = TITLE + legend.height() + 8.0;
-    let area = Area { left: LEFT, top, width: WIDTH - LEFT - RIGHT, height: HEIGHT };
+    let sheet = Sheet::new(caption);
+    let (left, room) = sheet.names();
+    let legend = Legend::new(names, room);
+    let area = sheet.area(sheet.top() + legend.height() + 8.0);
     let mut canvas = Canvas::default();
-    legend.draw(&mut canvas, LEFT, TITLE);
+    legend.draw(&mut canvas, left, sheet.top());
     canvas.along(area, &x);
     canvas.up(area, &y);
     let mut homeless = 0;
@@ -54,7 +56,7 @@ pub fn gaps(caption: Caption<'_>, all: &[Gaps]) -> Plot {
     if bars().next().is_none() {
         remarks.push("nothing was measured".to_owned());
     }
-    canvas.finish(caption, &remarks, area.bottom() + 42.0)
+    canvas.finish(&sheet, &remarks, area.bottom() + 42.0)
 }
 
 fn sound(bar: &Bar) -> bool {

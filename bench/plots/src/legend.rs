@@ -3,7 +3,7 @@
 use crate::{
     canvas::Canvas,
     ink::Ink,
-    text::{cut, width},
+    text::{cut, letters, width},
 };
 
 /// Height of a row, and the size of its letters.
@@ -26,9 +26,10 @@ impl Legend {
     /// Flows the entries into rows of so many pixels.
     pub(crate) fn new<'a>(names: impl Iterator<Item = (&'a str, Ink)>, room: f64) -> Self {
         let (mut x, mut row) = (0.0, 0.0);
+        let letters = letters(room - MARK, SIZE).min(LETTERS);
         let mut entries = Vec::new();
         for (name, ink) in names {
-            let name = cut(name, LETTERS);
+            let name = cut(name, letters);
             let wide = MARK + width(&name, SIZE) + GAP;
             if x > 0.0 && x + wide > room {
                 (x, row) = (0.0, row + 1.0);

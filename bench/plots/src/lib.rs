@@ -39,11 +39,12 @@ mod gaps;
 mod ink;
 mod legend;
 mod plot;
+mod sheet;
 mod text;
 mod xml;
 
 pub use curves::{latency_against_load, loss_against_load, maxima_over_time, percentiles};
-pub use data::{Bar, Caption, Curve, Gaps, Ratio, Series};
+pub use data::{Bar, Caption, Curve, Gaps, Ratio, Series, Width};
 pub use forest::{Forest, ratios};
 pub use gaps::gaps;
 pub use ink::STYLE;

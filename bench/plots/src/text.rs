@@ -96,6 +96,17 @@ pub(crate) fn width(text: &str, size: f64) -> f64 {
     letters * size * 0.6
 }
 
+/// How many letters of so many pixels fit, about.
+pub(crate) fn letters(room: f64, size: f64) -> usize {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "from 0 to about a hundred, as no picture is wider"
+    )]
+    let letters = (room.max(0.0) / (size * 0.6)) as usize;
+    letters
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

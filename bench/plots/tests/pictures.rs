@@ -3,13 +3,13 @@
 
 use hdrhistogram::Histogram;
 use plots::{
-    Bar, Caption, Curve, Forest, Gaps, Plot, Ratio, Series, gaps, latency_against_load,
+    Bar, Caption, Curve, Forest, Gaps, Plot, Ratio, Series, Width, gaps, latency_against_load,
     loss_against_load, maxima_over_time, percentiles, ratios,
 };
 use proptest::prelude::*;
 use roxmltree::{Document, Node};
 
-const CAPTION: Caption<'_> = Caption { title: "a title", note: "a note" };
+const CAPTION: Caption<'_> = Caption { title: "a title", note: "a note", width: Width::Wide };
 
 /// All elements that have a class, in the order they were drawn in.
 fn marks<'a>(document: &'a Document<'_>, class: &str) -> Vec<Node<'a, 'a>> {
@@ -215,7 +215,7 @@ fn a_page_can_restyle_an_inline_picture_and_a_file_brings_both_styles() {
 #[test]
 fn hostile_names_stay_names() {
     let name = "</text><script>alert(1)</script>&\"'\u{0}\u{1b}[31m\u{ffff}\n]]>";
-    let caption = Caption { title: name, note: name };
+    let caption = Caption { title: name, note: name, ..CAPTION };
     let row = vec![(1.0, 1.0), (2.0, 2.0)];
     let ratio = Ratio { name: name.to_owned(), estimate: 1.0, low: 0.9, high: 1.1 };
     let forest = Forest { caption, band: None, below: name, above: name };
@@ -233,6 +233,44 @@ fn hostile_names_stay_names() {
             assert!(known.contains(&node.tag_name().name()), "{node:?}");
         }
         assert!(!plot.png(0.5).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn a_narrow_picture_has_everything_within_its_width_and_letters_as_large() {
+    let caption = Caption {
+        title: "reflect, 10 000/s, 64 bytes: longest response of each interval",
+        note: "What a reader has to know to believe it, in more words than a line of a phone has room for.",
+        width: Width::Narrow,
+    };
+    let names = ["kernel-echo-busy-poll", "xdp-socket-echo-spin", "barewired-af-packet", "xdp-tx"];
+    let points = || (0..900).map(|n| (f64::from(n), f64::from(n % 97 + 1) * 1e4)).collect();
+    let series: Vec<Series> = names.iter().map(|name| Series::new(*name, points())).collect();
+    let row = |name: &&str| Ratio { name: (*name).to_owned(), estimate: 0.9, low: 0.26, high: 4.0 };
+    let rows: Vec<Ratio> = names.iter().map(row).collect();
+    let forest = Forest { caption, band: Some((0.3, 3.6)), below: "faster", above: "slower" };
+    for plot in [maxima_over_time(caption, &series), ratios(forest, &rows)] {
+        assert_eq!(plot.size().0, 320);
+        let svg = plot.svg();
+        let document = Document::parse(&svg).unwrap();
+        for text in document.descendants().filter(|node| node.has_tag_name("text")) {
+            let of = |name| text.attribute(name).unwrap().parse::<f64>().unwrap();
+            assert!(of("font-size") >= 10.0, "{text:?}");
+            if text.has_attribute("transform") {
+                continue;
+            }
+            // The renderer's font is about so wide.
+            let letters = text.text().unwrap_or_default().chars().count() as f64;
+            let wide = letters * of("font-size") * 0.6;
+            let left = match text.attribute("text-anchor") {
+                Some("end") => of("x") - wide,
+                Some("middle") => of("x") - wide / 2.0,
+                _ => of("x"),
+            };
+            assert!(left >= 0.0 && left + wide <= 320.0, "{left} {wide} {:?}", text.text());
+        }
+        assert_eq!(words(&document, "plot-name"), names);
+        assert!(words(&document, "plot-title").len() <= 2, "{svg}");
     }
 }
 

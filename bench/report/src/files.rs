@@ -60,7 +60,7 @@ pub fn write(result: &RunResult, dir: &Path) -> Result<Files, WriteError> {
         .map_err(|source| WriteError::Write { file: folder.clone(), source })?;
     let mut plots = Vec::new();
     for picture in all(result) {
-        let Picture { name, plot, table, data, .. } = &picture;
+        let Picture { name, plots: [plot, _], table, data, .. } = &picture;
         let png =
             plot.png(SCALE).map_err(|source| WriteError::Draw { name: name.clone(), source })?;
         let csv = data.as_ref().unwrap_or(table).csv();

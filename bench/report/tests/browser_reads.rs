@@ -140,7 +140,10 @@ fn it_fits_a_phone_and_can_be_read_in_light_dark_and_print() {
         let faint = browser.value(FAINT);
         let lines = browser.value(LINES);
 
+        let pictures = browser.value(PICTURES);
+
         assert_eq!(wide, json!(width), "{width} px, {scheme}");
+        assert_eq!(pictures, json!([]), "{width} px, {scheme}: pictures that do not fit");
         assert_eq!(faint, json!([]), "{width} px, {scheme}: contrast below 4.5");
         assert_eq!(lines, json!([]), "{width} px, {scheme}: lines with a contrast below 3");
     }
@@ -150,6 +153,20 @@ fn it_fits_a_phone_and_can_be_read_in_light_dark_and_print() {
     assert!(pdf.starts_with(b"%PDF"));
     check_events(&browser, &file);
 }
+
+/// Figures that do not show one picture, whole and with letters of nine pixels at least.
+const PICTURES: &str = r"(() => {
+  const figures = [...document.querySelectorAll('figure')];
+  if (figures.length < 5) return ['no figures at all'];
+  const isFine = figure => {
+    const shown = [...figure.querySelectorAll('svg')].filter(svg => svg.getClientRects().length > 0);
+    if (shown.length != 1) return false;
+    const [box, [, , units]] = [shown[0].getBoundingClientRect(), shown[0].getAttribute('viewBox').split(' ')];
+    const least = Math.min(...[...shown[0].querySelectorAll('text')].map(text => text.getAttribute('font-size')));
+    return box.left >= 0 && box.right <= innerWidth && least * box.width / units >= 9;
+  };
+  return figures.filter(figure => !isFine(figure)).map(figure => figure.id);
+})()";
 
 /// Classes of lines whose contrast with the paper is below 3 (WCAG 2, 1.4.11).
 const LINES: &str = r"(() => {

@@ -180,7 +180,11 @@ fn answer(result: &RunResult) -> Markup {
 fn figure(picture: &Picture) -> Markup {
     html! {
         figure #(picture.name) aria-label=(picture.told) {
-            div.plot-box tabindex="0" role="region" aria-label=(picture.told) { (PreEscaped(picture.plot.inline())) }
+            div.plot-box {
+                @for (class, plot) in ["on-wide", "on-narrow"].iter().zip(&picture.plots) {
+                    div class=(class) { (PreEscaped(plot.inline())) }
+                }
+            }
             details {
                 summary { "Numbers" }
                 (picture.table.markup())

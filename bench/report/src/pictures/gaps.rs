@@ -6,7 +6,7 @@ use bench_result::{
 };
 use plots::{Caption, Gaps};
 
-use super::{Picture, time};
+use super::{Picture, both, time};
 use crate::{
     samples::{Samples, Together, float},
     shown,
@@ -72,7 +72,7 @@ pub(crate) fn gaps(samples: &Samples<'_>, group: &GroupResult, cells: &CellResul
         told:
             "How many gaps of which length: of the generator's loop, and of paths that tell theirs."
                 .to_owned(),
-        plot: plots::gaps(Caption { title: &title, note }, &drawn),
+        plots: both(|width| plots::gaps(Caption { title: &title, note, width }, &drawn)),
         table,
         data: Some(data),
     }

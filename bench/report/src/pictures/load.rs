@@ -3,7 +3,7 @@
 use bench_result::run::{CellResult, GroupResult, RunResult};
 use plots::{Caption, Series};
 
-use super::{Picture, drawn, ink, names};
+use super::{Picture, both, drawn, ink, names};
 use crate::{
     samples::float,
     shown,
@@ -69,7 +69,9 @@ fn latency(group: &GroupResult, size: usize, cells: &[&CellResult]) -> Picture {
             "Median and 99th percentile of the response of {} at each load.",
             names(cells[0])
         ),
-        plot: plots::latency_against_load(Caption { title: &title, note }, &series),
+        plots: both(|width| {
+            plots::latency_against_load(Caption { title: &title, note, width }, &series)
+        }),
         table,
         data: None,
     }
@@ -113,7 +115,9 @@ fn loss(group: &GroupResult, size: usize, cells: &[&CellResult]) -> Picture {
             "The share of the probes of {} that did not come back, at each load.",
             names(cells[0])
         ),
-        plot: plots::loss_against_load(Caption { title: &title, note }, &series),
+        plots: both(|width| {
+            plots::loss_against_load(Caption { title: &title, note, width }, &series)
+        }),
         table,
         data: None,
     }
@@ -154,7 +158,9 @@ pub(crate) fn frame_loss(result: &RunResult) -> Option<Picture> {
     Some(Picture {
         name: "frame-loss".to_owned(),
         told: "The share of the frames that were lost at each load.".to_owned(),
-        plot: plots::loss_against_load(Caption { title: &title, note }, &series),
+        plots: both(|width| {
+            plots::loss_against_load(Caption { title: &title, note, width }, &series)
+        }),
         table,
         data: None,
     })

@@ -7,7 +7,7 @@ use bench_result::{
 };
 use plots::{Caption, Series};
 
-use super::{Picture, drawn, ink, names, time};
+use super::{Picture, both, drawn, ink, names, time};
 use crate::{
     samples::{Samples, float},
     shown,
@@ -90,7 +90,9 @@ pub(crate) fn maxima(
     Picture {
         name: format!("maxima-{kind}-{}", shown::slug(cell)),
         told: format!("The longest response of each {piece} ms of {}.", names(cells)),
-        plot: plots::maxima_over_time(Caption { title: &title, note: &note }, &series),
+        plots: both(|width| {
+            plots::maxima_over_time(Caption { title: &title, note: &note, width }, &series)
+        }),
         table,
         data: Some(data),
     }

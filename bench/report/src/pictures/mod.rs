@@ -7,7 +7,7 @@ mod percentiles;
 mod ratios;
 
 use bench_result::{plan::Member, run::CellResult, words};
-use plots::{Plot, Series};
+use plots::{Plot, Series, Width};
 
 pub(crate) use gaps::gaps;
 pub(crate) use load::{against_load, frame_loss};
@@ -24,11 +24,17 @@ pub(crate) struct Picture {
     pub(crate) name: String,
     /// What is to be seen: for those who do not see it, too.
     pub(crate) told: String,
-    pub(crate) plot: Plot,
+    /// Wide and narrow.
+    pub(crate) plots: [Plot; 2],
     /// Behind it on the page.
     pub(crate) table: Table,
     /// In its file, where that is more.
     pub(crate) data: Option<Table>,
+}
+
+/// For a wide and for a narrow page.
+fn both(draw: impl Fn(Width) -> Plot) -> [Plot; 2] {
+    [Width::Wide, Width::Narrow].map(draw)
 }
 
 /// Those that are drawn, each with its colour: the same all over the page. The twin is its like over again.

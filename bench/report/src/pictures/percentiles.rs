@@ -8,7 +8,7 @@ use bench_result::{
 };
 use plots::{Caption, Curve, Series};
 
-use super::{Picture, drawn, ink, names};
+use super::{Picture, both, drawn, ink, names};
 use crate::{
     samples::{Samples, Together, float},
     shown,
@@ -109,7 +109,7 @@ pub(crate) fn percentiles(
             names(cells),
             shown::cell(cell)
         ),
-        plot: plots::percentiles(Caption { title: &title, note }, &curves),
+        plots: both(|width| plots::percentiles(Caption { title: &title, note, width }, &curves)),
         table,
         data: Some(data),
     }

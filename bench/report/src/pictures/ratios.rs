@@ -3,7 +3,7 @@
 use bench_result::run::{CellResult, GroupResult};
 use plots::{Caption, Forest, Ratio};
 
-use super::Picture;
+use super::{Picture, both};
 use crate::{
     shown,
     table::{Table, Value},
@@ -58,22 +58,19 @@ pub(crate) fn ratios(group: &GroupResult, cells: &CellResult, percentile: f64) -
             Value::number(ratio.blocks, ratio.blocks.to_string()),
         ]);
     }
-    let plot = plots::ratios(
-        Forest {
-            caption: Caption { title: &title, note },
-            band: floor.map(|floor| (1.0 / (1.0 + floor.share), 1.0 + floor.share)),
-            below: "faster",
-            above: "slower",
-        },
-        &rows,
-    );
+    let forest = |width| Forest {
+        caption: Caption { title: &title, note, width },
+        band: floor.map(|floor| (1.0 / (1.0 + floor.share), 1.0 + floor.share)),
+        below: "faster",
+        above: "slower",
+    };
     Some(Picture {
         name: format!("ratios-p{percentile}-{kind}-{}", shown::slug(cells.cell)),
         told: format!(
             "Ratios of the {name} of the response to that of {}, with intervals: below 1 is faster.",
             group.reference
         ),
-        plot,
+        plots: both(|width| plots::ratios(forest(width), &rows)),
         table,
         data: None,
     })

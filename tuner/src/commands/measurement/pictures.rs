@@ -43,11 +43,17 @@ pub(super) fn all(measured: &Measurement, over: Duration) -> io::Result<Vec<(Str
         .iter()
         .map(|(kind, curves)| {
             let title = TITLES.iter().find(|(known, _)| known == kind).map_or(*kind, |of| of.1);
-            ((*kind).to_owned(), plots::percentiles(Caption { title, note: &note }, curves))
+            (
+                (*kind).to_owned(),
+                plots::percentiles(Caption { title, note: &note, ..Caption::default() }, curves),
+            )
         })
         .collect();
     let title = "Gaps: how often the clock was read so long after the time before";
-    pictures.push(("gaps".to_owned(), plots::gaps(Caption { title, note: &note }, &gaps)));
+    pictures.push((
+        "gaps".to_owned(),
+        plots::gaps(Caption { title, note: &note, ..Caption::default() }, &gaps),
+    ));
     if let Some(maxima) = &measured.maxima {
         #[expect(clippy::cast_precision_loss, reason = "places on a picture")]
         let point = |(number, ns): (usize, &u64)| {
@@ -64,7 +70,8 @@ pub(super) fn all(measured: &Measurement, over: Duration) -> io::Result<Vec<(Str
             })
             .collect();
         let title = "Longest gap of each interval";
-        let plot = plots::maxima_over_time(Caption { title, note: &note }, &series);
+        let plot =
+            plots::maxima_over_time(Caption { title, note: &note, ..Caption::default() }, &series);
         pictures.push(("maxima".to_owned(), plot));
     }
     Ok(pictures)
