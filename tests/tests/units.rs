@@ -15,8 +15,8 @@ use scenarios::{Setup, Site, programs, skip};
 const EXPOSURES: [(&str, u32); 6] = [
     ("barewired.service", 6),
     ("barewired@one.service", 6),
-    ("barewire-tune-watch.service", 33),
-    ("barewire-bind@one.service", 41),
+    ("barewire-tune-watch.service", 34),
+    ("barewire-bind@one.service", 42),
     ("barewire-tune-apply.service", 45),
     ("barewire-tune-verify.service", 51),
 ];

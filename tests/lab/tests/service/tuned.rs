@@ -51,6 +51,7 @@ fn succeeded(guest: &mut Guest, unit: &str) -> String {
 
 /// Each check says the same to the watch, which may do little, and to root, who may do all.
 fn sees_what_root_sees(guest: &mut Guest, tune: &str) {
+    has_a_network_of_its_own(guest);
     guest.must(&format!("systemctl start {WATCH}"));
     let watched = guest.must("cat /var/lib/barewire/tune/watch.json");
     let watched: Value = serde_json::from_str(&watched).unwrap();
@@ -95,6 +96,30 @@ fn sets_again_with_the_drop_in(guest: &mut Guest) {
     let log = journal(guest, WATCH);
     assert!(log.contains("GOOD became BAD") && log.contains("again"), "{log}");
     assert_eq!(guest.must(knobs), wanted, "{log}");
+}
+
+/// A service as Debian has many: some of its own, in its newer releases, and every container.
+fn has_a_network_of_its_own(guest: &mut Guest) {
+    guest.must("systemd-run --quiet --property=PrivateNetwork=yes --unit=apart sleep infinity");
+    guest.must(
+        "until test $(readlink /proc/$(systemctl show -P MainPID apart)/ns/net) != $(readlink /proc/1/ns/net); \
+         do sleep 0.1; done",
+    );
+}
+
+#[test]
+fn a_service_with_a_network_of_its_own_keeps_no_nic_from_its_unit() {
+    let Some(mut guest) = installed_or_skip() else { return };
+    let guest = &mut guest;
+    has_a_network_of_its_own(guest);
+    let device = guest.nic("east").pci_address().to_owned();
+    let unit = format!("barewire-bind@{device}.service");
+
+    let started = guest.run(&format!("systemctl start {unit}")).unwrap();
+
+    assert!(started.success(), "{}", journal(guest, &unit));
+    let driver = guest.must(&format!("basename $(readlink /sys/bus/pci/devices/{device}/driver)"));
+    assert_eq!(driver, "vfio-pci\n");
 }
 
 #[test]
