@@ -17,6 +17,7 @@ mod measurement;
 mod plan;
 mod rollback;
 mod schema;
+mod unheard;
 mod verify;
 mod watch;
 
@@ -34,6 +35,7 @@ use crate::{
 };
 
 pub(crate) use measure::Measure;
+pub(crate) use unheard::Unheard;
 
 /// Takes a server from stock to one on which a poll-mode worker is left alone, and back.
 #[derive(Debug, Parser)]
@@ -140,6 +142,8 @@ pub(crate) struct Session<'a> {
     pub(crate) surroundings: &'a Surroundings,
     pub(crate) out: &'a mut dyn Write,
     pub(crate) err: &'a mut dyn Write,
+    /// Whether somebody who read stopped doing so.
+    pub(crate) unheard: Unheard,
 }
 
 /// Why a verb failed.
@@ -171,7 +175,14 @@ pub(crate) enum Failure {
     Output(#[from] io::Error),
     /// Something could not be put into JSON.
     #[error("cannot write JSON")]
-    Json(#[from] serde_json::Error),
+    Json(serde_json::Error),
+}
+
+impl From<serde_json::Error> for Failure {
+    /// What could not be written is not what could not be put into JSON.
+    fn from(error: serde_json::Error) -> Self {
+        if error.is_io() { Self::Output(error.into()) } else { Self::Json(error) }
+    }
 }
 
 impl Failure {
@@ -181,7 +192,6 @@ impl Failure {
             Self::Capture(CaptureError::Write { .. }) => Exit::Internal,
             Self::Root(_) | Self::Capture(_) | Self::Config(_) | Self::Usage(_) => Exit::Usage,
             Self::Intent(_) | Self::Measure(_) | Self::Json(_) => Exit::Internal,
-            Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Success,
             Self::Output(_) => Exit::Internal,
         }
     }
@@ -264,11 +274,13 @@ pub fn run(
     out: &mut dyn Write,
     err: &mut dyn Write,
 ) -> Exit {
+    let unheard = Unheard::default();
+    let (out, err) = (&mut unheard.around(out), &mut unheard.around(err));
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
         Err(error) => return explain(&error, out, err),
     };
-    let mut session = Session { common: cli.common, surroundings, out, err };
+    let mut session = Session { common: cli.common, surroundings, out, err, unheard };
     let done = match cli.command {
         Command::Facts(args) => facts::run(&args, &mut session),
         Command::Analyze(args) => analyze::run(&args, &mut session),
@@ -292,31 +304,35 @@ pub fn run(
     match done {
         Ok(exit) => exit,
         Err(failure) => {
-            if failure.exit() != Exit::Success {
-                let mut text = format!("error: {failure}");
-                let mut cause = std::error::Error::source(&failure);
-                while let Some(error) = cause {
-                    text.push_str(&format!(": {error}"));
-                    cause = error.source();
-                }
-                if let Failure::Stopped(stopped) = &failure
-                    && let Some(help) = stopped.advice()
-                {
-                    text.push_str(&format!("\nhelp: {help}"));
-                }
-                // Nobody is left to tell when standard error is closed too.
-                let _ = writeln!(session.err, "{text}");
+            let mut text = format!("error: {failure}");
+            let mut cause = std::error::Error::source(&failure);
+            while let Some(error) = cause {
+                text.push_str(&format!(": {error}"));
+                cause = error.source();
             }
+            if let Failure::Stopped(stopped) = &failure
+                && let Some(help) = stopped.advice()
+            {
+                text.push_str(&format!("\nhelp: {help}"));
+            }
+            // Nobody is left to tell when standard error can not be written either.
+            let _ = writeln!(session.err, "{}", harmless(&text));
             failure.exit()
         }
     }
+}
+
+/// What a file has in it that is not what it should be may be quoted, and must not steer the terminal.
+fn harmless(text: &str) -> String {
+    let harmless = |c: char| c == '\n' || c == '\t' || !c.is_control();
+    text.chars().map(|c| if harmless(c) { c } else { char::REPLACEMENT_CHARACTER }).collect()
 }
 
 /// clap's own texts: help and version are data, errors are talk.
 fn explain(error: &clap::Error, out: &mut dyn Write, err: &mut dyn Write) -> Exit {
     let is_answer = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let to: &mut dyn Write = if is_answer { out } else { err };
-    // A closed pipe is success, and there is nobody to tell about a full disk but the exit code.
+    // There is nobody to tell about a full disk but the exit code.
     match (is_answer, write!(to, "{}", error.render())) {
         (true, Ok(())) => Exit::Success,
         (true, Err(error)) => Failure::Output(error).exit(),

@@ -5,7 +5,12 @@ mod keep;
 mod promote;
 mod told;
 
-use std::{fs, io::Read as _, path::PathBuf, time::Duration};
+use std::{
+    fs,
+    io::{self, Read as _},
+    path::PathBuf,
+    time::Duration,
+};
 
 use super::{
     Failure, Session,
@@ -69,7 +74,7 @@ pub(super) fn confirm_within(text: &str) -> Result<Duration, String> {
     if (Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60)).contains(&within) {
         Ok(within)
     } else {
-        Err("not between 1s and 24h".to_owned())
+        Err("not between 1s and 1440m".to_owned())
     }
 }
 
@@ -254,11 +259,16 @@ fn arm(
 }
 
 fn read(file: &std::path::Path) -> Result<Plan, Failure> {
-    let wrong = |why: String| Failure::Usage(format!("{} is not a plan: {why}", file.display()));
+    let makes = "barewire-tune plan --format json makes one";
+    let wrong =
+        |why: String| Failure::Usage(format!("{} is not a plan: {why}; {makes}", file.display()));
     let mut text = String::new();
     fs::File::open(file)
         .and_then(|file| file.take(MOST_PLAN + 1).read_to_string(&mut text))
-        .map_err(|error| wrong(error.to_string()))?;
+        .map_err(|error| match error.kind() {
+            io::ErrorKind::InvalidData => wrong("it is not text".to_owned()),
+            _ => Failure::Usage(format!("cannot read {}: {error}", file.display())),
+        })?;
     if text.len() as u64 > MOST_PLAN {
         return Err(wrong("it is too large".to_owned()));
     }

@@ -95,10 +95,8 @@ impl Session<'_> {
             return Err(Failure::Usage("a captured machine can not be changed".to_owned()));
         }
         let root = &self.common.root;
-        Real::at(root).map_err(|error| {
-            let what = format!("cannot open {}", root.display());
-            Stopped::new(Exit::Usage, what).because(error).into()
-        })
+        Real::at(root)
+            .map_err(|error| Stopped::new(Exit::Usage, "this is no machine").because(error).into())
     }
 
     /// The journal, opened for writing.

@@ -28,6 +28,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         surroundings: session.surroundings,
         out: &mut out,
         err: &mut err,
+        unheard: session.unheard.clone(),
     };
     let args = rollback::Args {
         to: Some(args.to),

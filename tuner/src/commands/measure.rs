@@ -8,18 +8,18 @@ use crate::{Fact, Intent, Measured, Source};
 /// What verbs take that can watch the machine.
 #[derive(Debug, Clone, Copy, Default, clap::Args)]
 pub(crate) struct Measure {
-    /// Watch the machine for so long (1s to 24h), and judge what happened too.
+    /// Watch the machine for so long (1s to 1440m), and judge what happened too.
     #[arg(long = "measure", value_name = "TIME", value_parser = parse)]
     over: Option<Duration>,
 }
 
-fn parse(text: &str) -> Result<Duration, String> {
+pub(super) fn parse(text: &str) -> Result<Duration, String> {
     let over = config::parse_duration(text).map_err(|error| error.to_string())?;
     let day = Duration::from_secs(24 * 60 * 60);
     if (Duration::from_secs(1)..=day).contains(&over) {
         Ok(over)
     } else {
-        Err("not between 1s and 24h".to_owned())
+        Err("not between 1s and 1440m".to_owned())
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
     fn the_time_is_between_a_second_and_a_day() {
         assert_eq!(parse("5s"), Ok(Duration::from_secs(5)));
         assert_eq!(parse("1s"), Ok(Duration::from_secs(1)));
-        for wrong in ["0s", "999ms", "25h", "5", "long"] {
+        for wrong in ["0s", "999ms", "1441m", "5", "long"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }

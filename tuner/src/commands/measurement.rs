@@ -5,7 +5,7 @@ mod keep;
 mod pictures;
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -31,8 +31,8 @@ pub(super) struct Args {
     /// On these CPUs; the workers' when it is not given.
     #[arg(long, value_name = "LIST")]
     cpus: Option<CpuSet>,
-    /// For how long threads spin, and then wait to be woken, on each CPU.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = config::parse_duration)]
+    /// For how long threads spin, and then wait to be woken, on each CPU (1s to 1440m).
+    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = super::measure::parse)]
     over: Duration,
     /// Do not join gaps with the kernel's trace, which makes a little noise of its own.
     #[arg(long)]
@@ -101,6 +101,10 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
             return Err(Failure::Usage(format!("no workers can be placed ({why}): name --cpus")));
         }
     };
+    if let Some(folder) = &args.out {
+        // A folder that can not be had is better known now.
+        fs::create_dir_all(folder).map_err(|error| cannot_keep(folder, &error))?;
+    }
     let options = Options {
         cpus,
         housekeeping: intent.housekeeping().value().and_then(CpuSet::first),
@@ -116,8 +120,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     };
     let measured = Measurement::take(&options, facts.machine.value(), kernel, &mut progress)?;
     if let Some(folder) = &args.out {
-        keep::keep(folder, &measured, args.over)
-            .map_err(|error| Failure::Usage(format!("{}: {error}", folder.display())))?;
+        keep::keep(folder, &measured, args.over).map_err(|error| cannot_keep(folder, &error))?;
     }
     if !theirs.is_empty() {
         beside::show(&measured, &theirs, args.json, session)?;
@@ -127,6 +130,10 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         show(&measured, session)?;
     }
     Ok(Exit::Success)
+}
+
+fn cannot_keep(folder: &Path, error: &io::Error) -> Failure {
+    Failure::Usage(format!("cannot keep anything in {}: {error}", folder.display()))
 }
 
 fn show(measured: &Measurement, session: &mut Session<'_>) -> Result<(), Failure> {

@@ -35,8 +35,8 @@ pub(super) struct Args {
     /// What to do about what was applied and is something else now.
     #[arg(long, value_enum, default_value_t = Policy::Report)]
     policy: Policy,
-    /// Look again and again, with so long a pause: `60s`.
-    #[arg(long, value_name = "TIME", value_parser = config::parse_duration)]
+    /// Look again and again, with so long a pause: `60s` (1s to 1440m).
+    #[arg(long, value_name = "TIME", value_parser = super::measure::parse)]
     interval: Option<Duration>,
     /// Keep the state of all checks here, for Prometheus' text collector.
     #[arg(long, value_name = "FILE")]
@@ -62,8 +62,9 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     loop {
         once(args, session)?;
         match args.interval {
-            Some(pause) => thread::sleep(pause),
-            None => return Ok(Exit::Success),
+            // It ends with its reader.
+            Some(pause) if !session.unheard.is_so() => thread::sleep(pause),
+            _ => return Ok(Exit::Success),
         }
     }
 }

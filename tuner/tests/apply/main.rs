@@ -6,6 +6,7 @@ mod boot;
 mod confirm;
 mod damage;
 mod live;
+mod mistakes;
 
 use std::{
     collections::BTreeMap,

@@ -7,7 +7,7 @@ use crate::{
     Fact, Risk,
     boot::{ArgumentTool, Arguments, KernelArguments, MenuTool, grub},
     change::{Change, Form},
-    commands::{Color, Common, Session, Surroundings, changes::StateDir},
+    commands::{Color, Common, Session, Surroundings, Unheard, changes::StateDir},
     executor::{self, Overwrite, compile, trial, verify},
     hands::{
         Hands,
@@ -305,8 +305,13 @@ fn what_one_boot_can_not_set_again_leaves_the_rest_set_and_is_no_success() {
             state: StateDir::default(),
             color: Color::Never,
         };
-        let mut session =
-            Session { common, surroundings: &surroundings, out: &mut out, err: &mut err };
+        let mut session = Session {
+            common,
+            surroundings: &surroundings,
+            out: &mut out,
+            err: &mut err,
+            unheard: Unheard::default(),
+        };
         let how = How { json, confirm_within: None };
 
         let failure = carry_out_each(how, &fake, &journal(&fake), entry, &mut session).unwrap_err();
