@@ -65,7 +65,7 @@ impl Guest {
         Ok(guest)
     }
 
-    /// Continues a machine that was booted before, and sets its clock. Takes about a second.
+    /// Continues a machine that was booted before, and sets its clock. Takes about two seconds.
     ///
     /// # Errors
     /// [`LabError`]

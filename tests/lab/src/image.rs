@@ -74,7 +74,7 @@ impl Lab {
         Ok(dir.map(|dir| Image { lab: self.clone(), name, dir }))
     }
 
-    /// The image, built when it is not in the cache: two to four minutes. `say` is told what is done, and how long
+    /// The image, built when it is not in the cache: four to seven minutes on two busy cores. `say` is told what is done, and how long
     /// it took.
     ///
     /// # Errors

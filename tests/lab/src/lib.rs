@@ -17,7 +17,7 @@
 //! `cargo xtask lab build` makes the images, `cargo xtask lab test` runs the tests; without an image they are skipped.
 //!
 //! ```no_run
-//! // igb NICs "east" on node 0 and "west" on node 1, restored in a second; nothing when there is no image.
+//! // igb NICs "east" on node 0 and "west" on node 1, restored in two seconds; nothing when there is no image.
 //! let Some(mut guest) = lab::guest_or_skip() else { return Ok(()) };
 //!
 //! assert_eq!(guest.must("cat /sys/devices/system/node/online"), "0-1\n");
