@@ -57,12 +57,21 @@ pub enum Command {
 /// `barewire-bench run`
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// The plan: quick (2 minutes at most), standard and throughput (meant for 15), soak (hours), or a file
+    /// The plan: quick (2 minutes at most), standard and throughput (meant for 15), soak (hours), rfc2544 (a day), or a file
     #[arg(default_value = "quick", value_name = "PLAN")]
     pub plan: String,
     /// Where the files go; bench-PLAN-TIME by default
     #[arg(long, short, value_name = "DIR")]
     pub out: Option<PathBuf>,
+    /// So many blocks instead of the plan's: intervals and words take five
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub blocks: Option<usize>,
+    /// In about so many minutes: with fewer blocks, but five, and then with shorter trials. Searches are not shortened
+    #[arg(long, value_name = "M", value_parser = minutes)]
+    pub minutes: Option<f64>,
+    /// Say how long it takes, and measure nothing
+    #[arg(long)]
+    pub how_long: bool,
     /// The CPU that is measured; the last by default
     #[arg(long, value_name = "N", value_parser = cpu)]
     pub cpu: Option<CpuId>,
@@ -310,6 +319,13 @@ fn seconds(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(seconds) if (0.05..=600.0).contains(&seconds) => Ok(seconds),
         _ => Err("not a number of seconds from 0.05 to 600".to_owned()),
+    }
+}
+
+fn minutes(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(minutes) if (0.1..=100_000.0).contains(&minutes) => Ok(minutes),
+        _ => Err("not a number of minutes from 0.1 to 100000".to_owned()),
     }
 }
 

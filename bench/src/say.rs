@@ -30,12 +30,13 @@ pub fn end_of_progress() {
     }
 }
 
-/// `1 min 05 s`
+/// `1 min 05 s`, `30 h 05 min`
 #[must_use]
 pub fn duration(time: Duration) -> String {
     match (time.as_secs() / 60, time.as_secs() % 60) {
         (0, seconds) => format!("{seconds} s"),
-        (minutes, seconds) => format!("{minutes} min {seconds:02} s"),
+        (minutes @ ..120, seconds) => format!("{minutes} min {seconds:02} s"),
+        (minutes, _) => format!("{} h {:02} min", minutes / 60, minutes % 60),
     }
 }
 
@@ -47,5 +48,7 @@ mod tests {
     fn times_are_read_at_a_glance() {
         assert_eq!(duration(Duration::from_millis(59_900)), "59 s");
         assert_eq!(duration(Duration::from_secs(65)), "1 min 05 s");
+        assert_eq!(duration(Duration::from_secs(7_199)), "119 min 59 s");
+        assert_eq!(duration(Duration::from_secs(30 * 3600 + 359)), "30 h 05 min");
     }
 }

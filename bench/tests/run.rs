@@ -91,7 +91,7 @@ trial_ms = 30
 sum_ms = 60
 width = 0.3
 delays_at = [0.5]
-rfc2544 = { trial_ms = 50, latency_ms = 50, latency_repeats = 2, burst_ms = 20, burst_repeats = 1 }
+rfc2544 = { trial_ms = 50, latency_ms = 50, latency_repeats = 2, burst_ms = 20, burst_repeats = 1, residual_ms = 100, settle_ms = 0 }
 "#;
 
 /// Says so and ends the test where it can not run.
@@ -508,4 +508,28 @@ fn an_interrupt_ends_a_long_trial_and_what_there_is_is_kept() {
     let text = fs::read_to_string(dir.path().join("out/result.json")).unwrap();
     let result: RunResult = serde_json::from_str(&text).unwrap();
     assert_eq!(result.end, End::Interrupted);
+    for file in ["report.html", "env.json", "trials.csv"] {
+        assert!(dir.path().join("out").join(file).is_file(), "{file}");
+    }
+    let page = fs::read_to_string(dir.path().join("out/report.html")).unwrap();
+    assert!(page.contains("interrupted") && page.contains("</html>"), "{page}");
+}
+
+#[test]
+fn how_long_a_plan_takes_is_said_without_measuring() {
+    let said = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_barewire-bench"));
+        let output = command.args(["run", "--how-long"]).args(arguments).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        (output.status.code(), text, String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, strict, _) = said(&["rfc2544"]);
+    assert_eq!(code, Some(0));
+    assert!(strict.contains("14 searches") && strict.contains(" h "), "{strict}");
+    let (code, short, _) = said(&["soak", "--minutes", "10"]);
+    assert_eq!(code, Some(0));
+    assert!(short.contains("60 trials") && short.contains(" 9 min"), "{short}");
+    let (code, _, why) = said(&["standard", "--minutes", "1"]);
+    assert_eq!(code, Some(2), "{why}");
+    assert!(why.contains("at least"), "{why}");
 }

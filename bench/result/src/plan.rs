@@ -1,6 +1,7 @@
 //! What is measured: a file of TOML, or one of those that are built in.
 
 mod group;
+mod shorter;
 
 use std::{net::Ipv4Addr, path::Path, time::Duration};
 
@@ -15,7 +16,7 @@ use crate::{
     throughput::ThroughputPlan,
 };
 
-pub use self::group::GroupPlan;
+pub use self::{group::GroupPlan, shorter::TooShort};
 
 /// A whole run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -168,11 +169,12 @@ pub enum PlanError {
 }
 
 /// The plans that are built in, by name.
-pub const BUILT_IN: [(&str, &str); 4] = [
+pub const BUILT_IN: [(&str, &str); 5] = [
     ("quick", include_str!("../../plans/quick.toml")),
     ("standard", include_str!("../../plans/standard.toml")),
     ("soak", include_str!("../../plans/soak.toml")),
     ("throughput", include_str!("../../plans/throughput.toml")),
+    ("rfc2544", include_str!("../../plans/rfc2544.toml")),
 ];
 
 /// The longest file that is read.
@@ -392,6 +394,20 @@ mod tests {
         assert!((7.0..12.0).contains(&minutes("standard")), "{}", minutes("standard"));
         assert!((10.0..15.0).contains(&minutes("throughput")), "{}", minutes("throughput"));
         assert!((120.0..180.0).contains(&minutes("soak")), "{}", minutes("soak"));
+        assert!((16.0..24.0).contains(&(minutes("rfc2544") / 60.0)), "{}", minutes("rfc2544"));
+    }
+
+    #[test]
+    fn the_strict_plan_has_the_durations_and_repetitions_of_the_rfc() {
+        let plan = Plan::find("rfc2544").unwrap();
+        let [search] = plan.throughput.as_slice() else { panic!("{plan:?}") };
+        // RFC 2544: 9.1, 24, 26.2, 26.4, 23.
+        assert_eq!(search.sizes, [64, 128, 256, 512, 1024, 1280, 1518]);
+        let strict = search.rfc2544.unwrap();
+        assert_eq!(strict.trial_ms, 60_000);
+        assert_eq!((strict.latency_ms, strict.latency_repeats), (120_000, 20));
+        assert_eq!((strict.burst_ms, strict.burst_repeats), (2_000, 50));
+        assert_eq!((strict.residual_ms, strict.settle_ms), (2_000, 5_000));
     }
 
     #[test]

@@ -80,6 +80,13 @@ pub struct Rfc2544Plan {
     /// How often back-to-back frames are measured: 50 by the RFC.
     #[serde(default = "fifty")]
     pub burst_repeats: usize,
+    /// How long the last frames of a trial are waited for, in ms: 2000 by the RFC (23, e). When all are back nothing is
+    /// waited for.
+    #[serde(default = "two_seconds")]
+    pub residual_ms: u64,
+    /// Before the next trial, in ms: 5000 by the RFC (23, f).
+    #[serde(default = "five_seconds")]
+    pub settle_ms: u64,
 }
 
 fn least() -> f64 {
@@ -111,6 +118,9 @@ fn twenty() -> usize {
 }
 fn two_seconds() -> u64 {
     2000
+}
+fn five_seconds() -> u64 {
+    5000
 }
 fn fifty() -> usize {
     50
@@ -147,30 +157,39 @@ impl ThroughputPlan {
     /// About how long it takes to see what the generator can without a path, for one size.
     #[must_use]
     pub fn ceiling_expected(&self) -> Duration {
-        self.expected().mul_f64(0.3)
+        (self.searching() + Duration::from_millis(self.sum_ms)).mul_f64(0.3)
     }
 
-    /// About how long it takes to search one path: as many loads as halving takes from twice the answer down to the width
-    /// and two more to get there, of which each is decided after a part of its sum.
+    /// As many loads as halving takes from twice the answer down to the width, and two more to get there.
+    fn loads(&self) -> f64 {
+        (1.0 / self.width).log2().ceil() + 2.0
+    }
+
+    /// PDR and NDR, of which each load is decided after a part of its sum; they share the loads that are far from both.
+    fn searching(&self) -> Duration {
+        let [trial, sum] = [self.trial_ms, self.sum_ms].map(Duration::from_millis);
+        let trials = (sum.as_secs_f64() * 0.4 / trial.as_secs_f64()).ceil().max(1.0);
+        (trial + BETWEEN).mul_f64(trials * self.loads() * 1.6)
+    }
+
+    /// About how long it takes to search one path.
     #[must_use]
     pub fn expected(&self) -> Duration {
-        let [trial, sum] = [self.trial_ms, self.sum_ms].map(Duration::from_millis);
-        let per_load = |trial: Duration, sum: Duration| {
-            let trials = (sum.as_secs_f64() * 0.4 / trial.as_secs_f64()).ceil().max(1.0);
-            (trial + BETWEEN).mul_f64(trials)
-        };
-        let loads = (1.0 / self.width).log2().ceil() + 2.0;
-        // PDR and NDR share the loads that are far from both.
-        let mut all = per_load(trial, sum).mul_f64(loads * 1.6) + sum;
+        let (sum, loads) = (Duration::from_millis(self.sum_ms), self.loads());
+        let mut all = self.searching() + sum;
         let pieces = sum.as_secs_f64() / 0.7;
         all += (sum + BETWEEN.mul_f64(pieces.ceil())).mul_f64(float(self.delays_at.len()));
         if let Some(strict) = &self.rfc2544 {
             let [whole, latency, burst] =
                 [strict.trial_ms, strict.latency_ms, strict.burst_ms].map(Duration::from_millis);
-            // Some tenths down, and each burst about five times.
-            all += (whole + BETWEEN).mul_f64(loads / 2.0 + 5.0);
-            all += (latency + BETWEEN).mul_f64(float(strict.latency_repeats));
-            all += (burst.mul_f64(0.7) + BETWEEN).mul_f64(5.0 * float(strict.burst_repeats));
+            let [residual, settle] =
+                [strict.residual_ms, strict.settle_ms].map(Duration::from_millis);
+            let between = BETWEEN + settle;
+            // Some tenths down with losses, and each burst about five times, of which half lose something.
+            all += (whole + between + residual).mul_f64(loads / 2.0 + 5.0);
+            all += (latency + between).mul_f64(float(strict.latency_repeats));
+            all += (burst.mul_f64(0.7) + between + residual / 2)
+                .mul_f64(5.0 * float(strict.burst_repeats));
         }
         all
     }
@@ -224,6 +243,8 @@ impl ThroughputPlan {
                 (1..=1000).contains(&strict.burst_repeats),
                 "burst_repeats: 1 to 1000".to_owned(),
             );
+            check((1..=10_000).contains(&strict.residual_ms), "residual_ms: 1 to 10000".to_owned());
+            check(strict.settle_ms <= 60_000, "settle_ms: 0 to 60000".to_owned());
         }
         wrong
     }

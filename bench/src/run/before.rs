@@ -21,16 +21,21 @@ use crate::{
 
 /// What is going to happen, and for how long.
 pub(super) fn announce(plan: &Plan) {
+    say::note(format_args!("{}", announced(plan)));
+}
+
+/// The same in words.
+pub(super) fn announced(plan: &Plan) -> String {
     let trials = plan.trials();
     let again =
         plan.trial() * u32::try_from(trials.div_ceil(experiment::SPARE)).unwrap_or(u32::MAX);
     let searches: usize = plan.throughput.iter().map(ThroughputPlan::searches).sum();
-    say::note(format_args!(
+    format!(
         "plan {}: {trials} trials and {searches} searches in about {}; trials that do not count are made again, in {} at most",
         plan.name,
         say::duration(plan.expected()),
         say::duration(again)
-    ));
+    )
 }
 
 /// What virtual devices of DPDK's are marked with in plans.

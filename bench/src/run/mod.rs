@@ -129,8 +129,11 @@ fn io<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
 /// # Errors
 /// [`RunError`]; nothing is left then.
 pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
-    let mut plan = Plan::find(&args.plan)?;
+    let mut plan = shortened(args, Plan::find(&args.plan)?)?;
     replay::resolve(&mut plan)?;
+    if args.how_long {
+        return told(&format!("{}\n", before::announced(&plan))).map(|()| Exit::Measured);
+    }
     let now = SystemTime::now();
     let begun = jiff::Timestamp::try_from(now).map_err(io("the clock is wrong"))?;
     let out = match &args.out {
@@ -147,6 +150,17 @@ pub fn run(args: &RunArgs) -> Result<Exit, RunError> {
     bench_report::write(&result, &out).map_err(io("cannot write the report"))?;
     print(args, &result, &out)?;
     Ok(verdict_on_the_run(&result))
+}
+
+/// The plan with what the command line changes of it.
+fn shortened(args: &RunArgs, mut plan: Plan) -> Result<Plan, RunError> {
+    plan.blocks = args.blocks.unwrap_or(plan.blocks);
+    match args.minutes {
+        None => Ok(plan),
+        Some(minutes) => plan
+            .within(Duration::from_secs_f64(60.0 * minutes))
+            .map_err(|error| RunError::Usage(error.to_string())),
+    }
 }
 
 /// Everything that a run takes.
@@ -253,18 +267,22 @@ fn measure(prepared: Prepared, begun: String) -> Result<(RunResult, Option<Eal>)
 }
 
 fn print(args: &RunArgs, result: &RunResult, dir: &Path) -> Result<(), RunError> {
-    let mut out = io::stdout();
     let text = if args.json {
         let text = serde_json::to_string(&result.groups).map_err(io("cannot write JSON"))?;
         format!("{text}\n")
     } else {
-        let summary = summary::summary(result, args.color.is_on(&out));
+        let summary = summary::summary(result, args.color.is_on(&io::stdout()));
         let dir = dir.display();
         format!(
             "{summary}\n{}\nEverything is in {dir}; begin with {dir}/report.html\n",
             result.host
         )
     };
+    told(&text)
+}
+
+fn told(text: &str) -> Result<(), RunError> {
+    let mut out = io::stdout();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         // Whoever reads us has seen enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use bench_result::{
     mix::Mix,
     plan::Plan,
-    throughput::{Delay, LoadTrial, Search, Throughput, ThroughputPlan},
+    throughput::{Delay, LoadTrial, Rfc2544Plan, Search, Throughput, ThroughputPlan},
 };
 
 use super::{Carried, FLOWS, Left, float, interrupted, left_out, ms};
@@ -69,13 +69,24 @@ pub(super) struct Terms {
     pub(super) warm_up: Duration,
     pub(super) measure: Duration,
     pub(super) tagged: Option<Duration>,
+    /// How long the last frames are waited for.
+    pub(super) drain: Duration,
+    /// Before it begins.
+    pub(super) settle: Duration,
 }
 
 impl Terms {
     pub(super) fn new(load: f64, measure: Duration) -> Self {
         // What is not in the caches, or asleep, is not lost for it.
         let warm_up = (measure / 10).min(Duration::from_millis(100));
-        Self { load, warm_up, measure, tagged: None }
+        let settle = Duration::ZERO;
+        Self { load, warm_up, measure, tagged: None, drain: DRAIN, settle }
+    }
+
+    /// With what RFC 2544 wants between two trials (23, e and f).
+    pub(super) fn strict(load: f64, measure: Duration, plan: &Rfc2544Plan) -> Self {
+        let (drain, settle) = (ms(plan.residual_ms), ms(plan.settle_ms));
+        Self { drain, settle, ..Self::new(load, measure) }
     }
 }
 
@@ -146,15 +157,16 @@ impl<'a, 'eal> Offer<'a, 'eal> {
 
     /// One trial.
     pub(super) fn offer(&mut self, terms: Terms) -> Result<probe::Trial, TrialError> {
-        let Terms { load, warm_up, measure, tagged } = terms;
+        let Terms { load, warm_up, measure, tagged, drain, settle } = terms;
         self.rest()?;
+        self.lab.interrupt.pass(settle).map_err(|_| interrupted())?;
         self.number = self.number.wrapping_add(1).max(1);
         let schedule = Schedule::new(load, Pattern::Constant)?;
         let what = probe::Plan {
             run: self.number,
             warm_up,
             measure,
-            drain: DRAIN,
+            drain,
             overtime: (measure / OVERTIME).max(LEAST_OVERTIME),
             keep: 0,
             interval: measure,
@@ -162,14 +174,14 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         };
         self.running.wire.flush()?;
         let Self { lab, running, clock, template, .. } = self;
-        let is_short = warm_up + measure + DRAIN <= Plan::LONGEST_FIRST;
+        let is_short = warm_up + measure + drain <= Plan::LONGEST_FIRST;
         let first = is_short.then(|| First::hold(&lab.root, running, lab.cpus.measured));
         let made = running.wire.with(|wire| {
             let mut watched = Watched { wire, interrupt: &lab.interrupt };
             probe::run(&what, schedule, template, &mut watched, *clock)
         })?;
         if first.is_some() {
-            self.owed = (warm_up + measure + DRAIN) / first::PAUSE;
+            self.owed = (warm_up + measure + drain) / first::PAUSE;
         }
         drop(first);
         Ok(made)
@@ -191,10 +203,16 @@ impl<'a, 'eal> Offer<'a, 'eal> {
                 duration.as_millis(),
                 say::duration(self.left.now())
             ));
-            let made = self.offer(Terms::new(load, duration))?;
+            let terms = match &plan.rfc2544 {
+                Some(strict) if duration >= ms(strict.trial_ms) => {
+                    Terms::strict(load, duration, strict)
+                }
+                _ => Terms::new(load, duration),
+            };
+            let made = self.offer(terms)?;
             let trial = told(load, duration, &made);
             trials.push(trial);
-            Ok(Output { loss_ratio: trial.loss_ratio(), effective: duration + DRAIN })
+            Ok(Output { loss_ratio: trial.loss_ratio(), effective: duration + terms.drain })
         })
     }
 
@@ -232,7 +250,7 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         }
         if let Some(wanted) = &plan.rfc2544 {
             let rate = result.ceiling.unwrap_or(plan.most).min(plan.most);
-            result.frame_loss = self.frame_loss(rate, ms(wanted.trial_ms))?;
+            result.frame_loss = self.frame_loss(rate, wanted)?;
             if let Some(load) = strict.or(ndr) {
                 result.latency = Some(self.latency(load, wanted)?);
             }

@@ -15,12 +15,13 @@ impl Offer<'_, '_> {
     pub(super) fn frame_loss(
         &mut self,
         most: f64,
-        time: Duration,
+        plan: &Rfc2544Plan,
     ) -> Result<Vec<LoadTrial>, TrialError> {
+        let time = ms(plan.trial_ms);
         let mut trials: Vec<LoadTrial> = Vec::new();
         for tenths in (1..=10_u32).rev() {
             let load = most * f64::from(tenths) / 10.0;
-            let made = self.offer(Terms::new(load, time))?;
+            let made = self.offer(Terms::strict(load, time, plan))?;
             trials.push(told(load, time, &made));
             let is_done = trials.len() >= 2
                 && trials.iter().rev().take(2).all(|trial| trial.returned == trial.intended);
@@ -40,7 +41,7 @@ impl Offer<'_, '_> {
         let time = ms(plan.latency_ms);
         let mut times = Vec::new();
         for _ in 0..plan.latency_repeats {
-            let terms = Terms { tagged: Some(time / 2), ..Terms::new(load, time) };
+            let terms = Terms { tagged: Some(time / 2), ..Terms::strict(load, time, plan) };
             times.extend(self.offer(terms)?.tagged.map(|flight| float(flight.response())));
         }
         let samples = times.len();
@@ -62,7 +63,7 @@ impl Offer<'_, '_> {
             let mut next = most;
             while lost - carried > 1 {
                 let time = Duration::from_secs_f64(float(next) / rate);
-                let terms = Terms { warm_up: Duration::ZERO, ..Terms::new(rate, time) };
+                let terms = Terms { warm_up: Duration::ZERO, ..Terms::strict(rate, time, plan) };
                 let made = self.offer(terms)?;
                 if made.counts.returned == made.intended {
                     carried = next;
