@@ -204,6 +204,15 @@ fn barewire_reads_every_page_as_text_and_as_json() {
         let json: serde_json::Value = serde_json::from_slice(&json.stdout).expect("JSON");
         assert_eq!(json["schema"], api::SCHEMA, "{verb}: {json:#}");
     }
+    // Two readings of a load under which the longest time grows without end.
+    for _ in 0..3 {
+        let top = daemon.barewire(["top", "--once", "--json"]);
+        let said = String::from_utf8_lossy(&top.stderr);
+        assert!(top.status.success(), "{said}");
+        let view: serde_json::Value = serde_json::from_slice(&top.stdout).expect("JSON");
+        let frames = view["latency"][0]["frames"].as_u64();
+        assert!(frames.is_some_and(|frames| frames > 0), "{view:#}");
+    }
     let output = daemon.barewire(["counters", "--json"]);
     let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     for field in

@@ -7,10 +7,29 @@ use hdrhistogram::Histogram;
 pub const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 99.999];
 
 /// What came between two readings; nothing when the second is not a continuation of the first.
+///
+/// A reading tells its highest samples by the maximum where that is below the middle of their bucket, and the next one by
+/// the middle once there is a longer one. So they may have moved up, by a part of a bucket.
 #[must_use]
 pub fn since(earlier: &Histogram<u64>, later: &Histogram<u64>) -> Option<Histogram<u64>> {
     let mut between = later.clone();
-    between.subtract(earlier).ok()?;
+    if between.subtract(earlier).is_ok() {
+        return Some(between);
+    }
+    let recorded = |histogram: &Histogram<u64>| -> Vec<(u64, u64)> {
+        let each = histogram.iter_recorded();
+        each.map(|at| (at.value_iterated_to(), at.count_at_value())).collect()
+    };
+    let mut before = recorded(earlier);
+    let (highest, count) = before.pop()?;
+    let moved = recorded(later).into_iter().find(|(value, _)| *value > highest)?.0;
+    let mut earlier = Histogram::<u64>::new_from(earlier);
+    for (value, count) in before.into_iter().chain([(moved, count)]) {
+        earlier.record_n(value, count).ok()?;
+    }
+    // As far as that went before it failed is of no use.
+    between = later.clone();
+    between.subtract(&earlier).ok()?;
     Some(between)
 }
 
@@ -70,5 +89,33 @@ mod tests {
         let between = since(&earlier, &later).unwrap();
         assert_eq!((between.len(), between.count_between(1, 1_000)), (3, 0));
         assert!(since(&later, &earlier).is_none(), "the daemon was restarted in between");
+    }
+
+    #[test]
+    fn the_highest_samples_may_have_moved_up_when_a_longer_one_came() {
+        let reading = |samples: &[(u64, u64)]| {
+            let mut histogram = Histogram::<u64>::new_with_bounds(1, 1 << 40, 3).unwrap();
+            for (value, count) in samples {
+                histogram.record_n(*value, *count).unwrap();
+            }
+            histogram
+        };
+        let earlier = reading(&[(100, 5), (1_000_000, 2)]);
+
+        let between = since(&earlier, &reading(&[(100, 6), (1_004_000, 9)])).unwrap();
+        assert_eq!((between.len(), between.count_at(100), between.count_at(1_004_000)), (8, 1, 7));
+        let longer = reading(&[(100, 5), (1_004_000, 2), (2_000_000, 1)]);
+        let between = since(&earlier, &longer).unwrap();
+        assert_eq!((between.len(), between.count_at(2_000_000)), (1, 1));
+
+        for restarted in [
+            &[(100, 4), (1_004_000, 9)][..],
+            &[(100, 5), (1_004_000, 1)],
+            &[(100, 9)],
+            &[(100, 9), (999_000, 9)],
+            &[],
+        ] {
+            assert!(since(&earlier, &reading(restarted)).is_none(), "{restarted:?}");
+        }
     }
 }
