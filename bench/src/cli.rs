@@ -57,7 +57,8 @@ pub enum Command {
 /// `barewire-bench run`
 #[derive(Debug, Clone, Args)]
 pub struct RunArgs {
-    /// The plan: quick (2 minutes at most), standard and throughput (meant for 15), soak (hours), rfc2544 (a day), or a file
+    /// The plan: quick (2 minutes at most), standard and throughput (meant for 15), peer (against testpmd), soak (hours),
+    /// rfc2544 (a day), or a file
     #[arg(default_value = "quick", value_name = "PLAN")]
     pub plan: String,
     /// Where the files go; bench-PLAN-TIME by default

@@ -169,11 +169,12 @@ pub enum PlanError {
 }
 
 /// The plans that are built in, by name.
-pub const BUILT_IN: [(&str, &str); 5] = [
+pub const BUILT_IN: [(&str, &str); 6] = [
     ("quick", include_str!("../../plans/quick.toml")),
     ("standard", include_str!("../../plans/standard.toml")),
     ("soak", include_str!("../../plans/soak.toml")),
     ("throughput", include_str!("../../plans/throughput.toml")),
+    ("peer", include_str!("../../plans/peer.toml")),
     ("rfc2544", include_str!("../../plans/rfc2544.toml")),
 ];
 
@@ -393,6 +394,7 @@ mod tests {
         // A quarter of the trials may be made again.
         assert!((7.0..12.0).contains(&minutes("standard")), "{}", minutes("standard"));
         assert!((10.0..15.0).contains(&minutes("throughput")), "{}", minutes("throughput"));
+        assert!((3.0..15.0).contains(&minutes("peer")), "{}", minutes("peer"));
         assert!((120.0..180.0).contains(&minutes("soak")), "{}", minutes("soak"));
         assert!((16.0..24.0).contains(&(minutes("rfc2544") / 60.0)), "{}", minutes("rfc2544"));
     }

@@ -69,6 +69,10 @@ pub struct Trial {
     /// How batched answers came: frames that one receive fetched, and how often. They share a stamp.
     #[serde(default)]
     pub receive_bursts: BTreeMap<usize, u64>,
+    /// How batched the path took frames, where it says so (barewired): frames that one poll returned, and how often, warm-up
+    /// included.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path_bursts: Option<BTreeMap<usize, u64>>,
     /// Where the device stamps frames that come back: how well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hardware: Option<HardwareStamps>,

@@ -113,6 +113,20 @@ impl Barewired {
         })
     }
 
+    /// Polls of all workers by the number of frames that they returned, since the start.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn bursts(&self) -> Result<Vec<u64>, ProgramError> {
+        let counters: api::Counters = ask(&self.program, &self.socket, "/v1/counters")?;
+        let mut sum: Vec<u64> = Vec::new();
+        for worker in &counters.workers {
+            sum.resize(sum.len().max(worker.burst_sizes.len()), 0);
+            sum.iter_mut().zip(&worker.burst_sizes).for_each(|(sum, polls)| *sum += polls);
+        }
+        Ok(sum)
+    }
+
     /// The stalls of its workers after these numbers, which an earlier answer gave as `next`; all that it remembers
     /// without.
     ///

@@ -1,6 +1,6 @@
 //! One trial, and whether it counts.
 
-use std::{io, time::Duration};
+use std::{collections::BTreeMap, io, time::Duration};
 
 pub use bench_result::trial::{Cell, Gaps, HardwareStamps, Invalid, PERCENTILES, Trial};
 use distribution::encode;
@@ -101,6 +101,7 @@ pub fn make(
     let inside = running.inside();
     let read = || counters::read(&lab.root, inside, measured, other);
     let stalls = running.work.stalls(None)?;
+    let bursts = running.work.bursts()?;
     running.wire.flush()?;
     let threads = match member.arm.waits() {
         Waits::Spinning => running.threads(&lab.root, measured),
@@ -119,6 +120,7 @@ pub fn make(
     let waited = waited_ns(&lab.root, &threads).saturating_sub(waited);
     drop(first);
     let arrivals = running.wire.arrivals()?;
+    let bursts = bursts.zip(running.work.bursts()?);
     if plan.is_first {
         lab.interrupt.pass(plan.trial() / first::PAUSE).map_err(ProgramError::from)?;
     }
@@ -140,6 +142,7 @@ pub fn make(
     let mut trial =
         record(running.started.group, member, place, made, faults, counters, arrivals, &gaps);
     trial.interval_ms = interval_ms(plan.measure_ms);
+    trial.path_bursts = bursts.map(|(before, after)| since(&before, &after));
     stamped(&mut trial, running.wire.stamped());
     Ok(trial)
 }
@@ -151,6 +154,13 @@ fn stamped(trial: &mut Trial, found: Option<(u64, u64, u64)>) {
     if unstamped > 0 {
         trial.faults.push(Invalid::Unstamped { frames: unstamped });
     }
+}
+
+/// Polls that returned frames, by how many, between two readings.
+fn since(before: &[u64], after: &[u64]) -> BTreeMap<usize, u64> {
+    let before = before.iter().copied().chain(std::iter::repeat(0));
+    let polls = after.iter().zip(before).map(|(after, before)| after.saturating_sub(before));
+    polls.enumerate().skip(1).filter(|(_, polls)| *polls > 0).collect()
 }
 
 /// What the generator is to do.
@@ -296,6 +306,7 @@ fn record(
         gaps,
         path_gaps: standing.is_told.then_some(path_gaps),
         attribution,
+        path_bursts: None,
         interval_ms: 0,
         hardware: None,
         maxima_ns: made.maxima,
@@ -329,8 +340,6 @@ fn float(count: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use bench_result::attribution::Cause;
     use config::CpuId;
 
@@ -369,6 +378,12 @@ mod tests {
         let made = synthetic(Faults { delay: 5_000, ..Faults::default() });
         assert_eq!(made.counts.sent, 2000);
         faults(&made, counters, (arrived, 0), Cabling::One, &Limits::VIRTUAL)
+    }
+
+    #[test]
+    fn bursts_of_a_path_are_those_of_the_trial_and_polls_without_frames_are_none() {
+        let found = since(&[900, 5, 2], &[5000, 8, 2, 0, 7]);
+        assert_eq!(found, BTreeMap::from([(1, 3), (4, 7)]));
     }
 
     #[test]

@@ -236,6 +236,17 @@ impl Work {
         }
     }
 
+    /// How often its polls returned how many frames, since its start, of those that tell.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn bursts(&self) -> Result<Option<Vec<u64>>, ProgramError> {
+        match self {
+            Self::Barewired(barewired) => barewired.bursts().map(Some),
+            Self::None | Self::Echo(_) | Self::Testpmd(_) => Ok(None),
+        }
+    }
+
     /// Ends it; answers whether it says that every frame is accounted for, if it says anything.
     ///
     /// # Errors

@@ -166,6 +166,7 @@ fn trial(
         maxima_ns: (0..4).map(|_| response.value_at_quantile(0.99 + 0.01 * random.f64())).collect(),
         hardware: None,
         receive_bursts: BTreeMap::from([(1, PROBES - lost)]),
+        path_bursts: None,
         counters: Counters { busy_ticks: 35, ..Counters::default() },
         arrivals: (PROBES - lost, 0),
         response_hdr: distribution::encode(&response),

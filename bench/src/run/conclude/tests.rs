@@ -59,6 +59,7 @@ fn trial(member: Member, block: usize, ns: u64, lost: u64) -> Trial {
         maxima_ns: vec![times.max(); 100],
         hardware: None,
         receive_bursts: BTreeMap::from([(1, 1000)]),
+        path_bursts: None,
         counters: Counters { busy_ticks: 10, ..Counters::default() },
         arrivals: (1000, 0),
         response_hdr: distribution::encode(times),
