@@ -21,6 +21,14 @@ kind = "cross"
 to = "tx:south"
 "#;
 
+/// [`ENDLESS`] with an end: the frames of `in.pcap` cross once, into `out.pcap`.
+#[must_use]
+pub fn once() -> String {
+    ENDLESS
+        .replace(",infinite_rx=1", "")
+        .replace("vdev:net_null0", "vdev:net_pcap1,tx_pcap={dir}/out.pcap")
+}
+
 /// A wire from capture files to capture files, of which each queue has one; `workers` is a list of CPUs.
 #[must_use]
 pub fn captures(mode: &str, workers: &str, rx_files: &[String], tx_files: &[String]) -> String {

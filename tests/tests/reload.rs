@@ -7,7 +7,7 @@ use std::{
 
 use rustix::process::Signal;
 use scenarios::{
-    Daemon, Site, capture, configs::ENDLESS, daemon, daemon::Balance, frames, load, wait,
+    Daemon, Site, capture, configs, configs::ENDLESS, daemon, daemon::Balance, frames, load, wait,
 };
 
 /// The same ports with a longer graph.
@@ -82,9 +82,7 @@ fn reloads_while_a_capture_crosses(total: u32) -> u64 {
     let site = Site::new();
     let numbered = frames::numbered(total);
     capture::write(&site.path("in.pcap"), &numbered);
-    let wire = ENDLESS
-        .replace(",infinite_rx=1", "")
-        .replace("vdev:net_null0", "vdev:net_pcap1,tx_pcap={dir}/out.pcap");
+    let wire = configs::once();
     let longer = wire.replace("to = \"tx:south\"", "to = \"second\"")
         + "\n[[stage]]\nname = \"second\"\nkind = \"cross\"\nto = \"tx:south\"\n";
     let daemon = Daemon::start(&site, &wire);

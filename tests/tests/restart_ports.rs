@@ -216,9 +216,7 @@ fn restarts_while_a_capture_crosses(total: u32) -> u64 {
     let site = Site::new();
     let numbered = frames::numbered(total);
     capture::write(&site.path("in.pcap"), &numbered);
-    let wire = ENDLESS
-        .replace(",infinite_rx=1", "")
-        .replace("vdev:net_null0", "vdev:net_pcap1,tx_pcap={dir}/out.pcap");
+    let wire = configs::once();
     let with = |number: u64| {
         format!(
             "{wire}\n[[port]]\nname = \"x\"\ndevice = \"vdev:net_null{number},no-rx=1\"\ninput = \"wire\"\n"
@@ -447,9 +445,7 @@ fn frames_of_every_sort_are_unchanged_before_and_after() {
     let site = Site::new();
     let sent = frames::everyday();
     capture::write(&site.path("in.pcap"), &sent);
-    let wire = ENDLESS
-        .replace(",infinite_rx=1", "")
-        .replace("vdev:net_null0", "vdev:net_pcap1,tx_pcap={dir}/out.pcap");
+    let wire = configs::once();
     let daemon = Daemon::start(&site, &wire);
     let all = u64::try_from(sent.len()).expect("few");
     daemon.wait_until_through(all);
