@@ -91,6 +91,7 @@ trial_ms = 30
 sum_ms = 60
 width = 0.3
 delays_at = [0.5]
+rfc8219 = { stream_ms = 60, repeats = 2 }
 rfc2544 = { trial_ms = 50, latency_ms = 50, latency_repeats = 2, burst_ms = 20, burst_repeats = 1, residual_ms = 100, settle_ms = 0 }
 "#;
 
@@ -444,6 +445,11 @@ fn what_is_searched_adds_up() {
         assert!(delay.typical_ns <= delay.worst_ns || delay.worst_ns.is_none(), "{delay:?}");
     }
     let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    // A machine on which nothing goes without a loss has no throughput rate.
+    if let Some(repeated) = &found.repeated {
+        assert_eq!(repeated.repeats, 2, "{found:?}");
+        assert!(summary.contains("2 streams: typical"), "{summary}");
+    }
     for wanted in ["MLRsearch", "NDR: ", "RFC2544: ", "RFC 2544 back-to-back"] {
         assert!(summary.contains(wanted), "{summary}");
     }

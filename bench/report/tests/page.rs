@@ -65,6 +65,13 @@ fn hostile() -> bench_result::run::RunResult {
 }
 
 #[test]
+fn streams_that_were_repeated_are_told_by_their_middle_and_their_ends() {
+    let page = bench_report::page(&made::run());
+
+    assert!(page.contains("310 µs (290 µs to lost)"));
+}
+
+#[test]
 fn whatever_a_result_says_is_text() {
     let page = bench_report::page(&hostile());
 

@@ -396,7 +396,7 @@ mod tests {
         assert!((10.0..15.0).contains(&minutes("throughput")), "{}", minutes("throughput"));
         assert!((3.0..15.0).contains(&minutes("peer")), "{}", minutes("peer"));
         assert!((120.0..180.0).contains(&minutes("soak")), "{}", minutes("soak"));
-        assert!((16.0..24.0).contains(&(minutes("rfc2544") / 60.0)), "{}", minutes("rfc2544"));
+        assert!((24.0..36.0).contains(&(minutes("rfc2544") / 60.0)), "{}", minutes("rfc2544"));
     }
 
     #[test]
@@ -410,6 +410,9 @@ mod tests {
         assert_eq!((strict.latency_ms, strict.latency_repeats), (120_000, 20));
         assert_eq!((strict.burst_ms, strict.burst_repeats), (2_000, 50));
         assert_eq!((strict.residual_ms, strict.settle_ms), (2_000, 5_000));
+        // RFC 8219: 7.2.
+        let repeated = search.rfc8219.unwrap();
+        assert_eq!((repeated.stream_ms, repeated.repeats), (120_000, 20));
     }
 
     #[test]

@@ -56,6 +56,9 @@ pub struct ThroughputPlan {
     /// RFC 8219: delays at these shares of PDR.
     #[serde(default)]
     pub delays_at: Vec<f64>,
+    /// RFC 8219: latency and delay variation at the throughput rate, repeated.
+    #[serde(default)]
+    pub rfc8219: Option<Rfc8219Plan>,
     /// Workers of barewired, each on a CPU of its own: a search for each number.
     #[serde(default = "one_worker")]
     pub workers: Vec<usize>,
@@ -87,6 +90,18 @@ pub struct Rfc2544Plan {
     /// Before the next trial, in ms: 5000 by the RFC (23, f).
     #[serde(default = "five_seconds")]
     pub settle_ms: u64,
+}
+
+/// RFC 8219, 7.2 and 7.3.1, with its own durations unless told otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rfc8219Plan {
+    /// Of each stream, in ms: 120000 by the RFC; frames of its second half are timed, all of them (the RFC: 500 at least).
+    #[serde(default = "two_minutes")]
+    pub stream_ms: u64,
+    /// How often: 20 by the RFC.
+    #[serde(default = "twenty")]
+    pub repeats: usize,
 }
 
 fn least() -> f64 {
@@ -179,6 +194,10 @@ impl ThroughputPlan {
         let mut all = self.searching() + sum;
         let pieces = sum.as_secs_f64() / 0.7;
         all += (sum + BETWEEN.mul_f64(pieces.ceil())).mul_f64(float(self.delays_at.len()));
+        if let Some(repeated) = &self.rfc8219 {
+            let stream = Duration::from_millis(repeated.stream_ms) + BETWEEN;
+            all += stream.mul_f64(float(repeated.repeats));
+        }
         if let Some(strict) = &self.rfc2544 {
             let [whole, latency, burst] =
                 [strict.trial_ms, strict.latency_ms, strict.burst_ms].map(Duration::from_millis);
@@ -228,6 +247,11 @@ impl ThroughputPlan {
         }
         let is_sane = !self.workers.is_empty() && self.workers.iter().all(|n| (1..=64).contains(n));
         check(is_sane, "workers: numbers from 1 to 64".to_owned());
+        if let Some(repeated) = &self.rfc8219 {
+            let is_possible = (20..=900_000).contains(&repeated.stream_ms);
+            check(is_possible, "stream_ms: 20 to 900000".to_owned());
+            check((1..=1000).contains(&repeated.repeats), "repeats: 1 to 1000".to_owned());
+        }
         if let Some(strict) = &self.rfc2544 {
             check((10..=900_000).contains(&strict.trial_ms), "trial_ms: 10 to 900000".to_owned());
             check(
@@ -278,6 +302,9 @@ pub struct Throughput {
     pub back_to_back: Option<BackToBack>,
     /// RFC 8219, at shares of PDR.
     pub delays: Vec<Delay>,
+    /// RFC 8219 to the letter, at the throughput rate.
+    #[serde(default)]
+    pub repeated: Option<Repeated>,
     /// Why some of it is missing.
     pub remark: Option<String>,
 }
@@ -400,6 +427,52 @@ pub struct BackToBack {
     pub is_generator_limited: bool,
 }
 
+/// RFC 8219, 7.2 and 7.3.1, of round trips, at the throughput rate: each number of each stream, over all streams.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Repeated {
+    /// Frames a second.
+    pub load: f64,
+    /// Streams.
+    pub repeats: usize,
+    /// Frames that were timed.
+    pub sent: u64,
+    /// Of them, the ones that did not come back: they took for ever.
+    pub lost: u64,
+    /// Typical latency, in ns: the medians of the streams.
+    pub typical: Spread,
+    /// Worst-case latency: their 99.9th percentiles.
+    pub worst: Spread,
+    /// Packet delay variation: those less the shortest of the stream.
+    pub variation: Spread,
+}
+
+/// What the RFC tells of repetitions: the median, and the 1st and 99th percentile. None: never, or of too few frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spread {
+    /// 1st percentile.
+    pub low: Option<u64>,
+    /// Median.
+    pub median: Option<u64>,
+    /// 99th percentile.
+    pub high: Option<u64>,
+}
+
+impl Spread {
+    /// Of these, in any order; what never came is last.
+    #[must_use]
+    pub fn of(mut all: Vec<Option<u64>>) -> Self {
+        all.sort_unstable_by_key(|ns| ns.unwrap_or(u64::MAX));
+        // The nearest rank.
+        let at = |percent: usize| {
+            let rank = (all.len() * percent).div_ceil(100).max(1);
+            all.get(rank - 1).copied().flatten()
+        };
+        Self { low: at(1), median: at(50), high: at(99) }
+    }
+}
+
 /// RFC 8219, 7.2 and 7.3, of round trips: a lost frame took for ever.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -418,4 +491,19 @@ pub struct Delay {
     pub worst_ns: Option<u64>,
     /// Packet delay variation: the 99.9th percentile less the shortest.
     pub variation_ns: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn repetitions_are_told_by_their_middle_and_their_ends_and_what_never_came_is_last() {
+        let all: Vec<Option<u64>> = (1..=20).rev().map(Some).collect();
+        let expected = Spread { low: Some(1), median: Some(10), high: Some(20) };
+        assert_eq!(Spread::of(all), expected);
+        let expected = Spread { low: Some(3), median: Some(3), high: None };
+        assert_eq!(Spread::of(vec![None, Some(3)]), expected);
+        assert_eq!(Spread::of(vec![]), Spread { low: None, median: None, high: None });
+    }
 }

@@ -129,6 +129,7 @@ mod tests {
             latency: None,
             back_to_back: None,
             delays: Vec::new(),
+            repeated: None,
             remark: None,
         }
     }

@@ -20,8 +20,8 @@ use std::{
 
 use bench_result::generator::Via;
 pub use bench_result::throughput::{
-    BackToBack, Delay, LoadTrial, RateRatio, Rfc2544Plan, Search, StrictLatency, Throughput,
-    ThroughputPlan,
+    BackToBack, Delay, LoadTrial, RateRatio, Repeated, Rfc2544Plan, Search, Spread, StrictLatency,
+    Throughput, ThroughputPlan,
 };
 
 use self::offer::{Frames, Offer};

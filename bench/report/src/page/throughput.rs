@@ -2,7 +2,7 @@
 
 use bench_result::{
     run::RunResult,
-    throughput::{Search, Throughput},
+    throughput::{Search, Spread, Throughput},
     words,
 };
 use maud::{Markup, html};
@@ -36,6 +36,8 @@ pub(super) fn section(result: &RunResult) -> Markup {
             @if let Some(picture) = pictures::frame_loss(result) { (figure(&picture)) }
             @let delays = self::delays(all);
             @if !delays.rows.is_empty() { (delays.cards()) }
+            @let repeated = self::repeated(all);
+            @if !repeated.rows.is_empty() { (repeated.cards()) }
             @let strict = self::strict(all);
             @if !strict.rows.is_empty() { (strict.cards()) }
         }
@@ -167,6 +169,44 @@ fn delays(all: &[Throughput]) -> Table {
                 Value::number(delay.lost, shown::whole(delay.lost)),
             ]);
         }
+    }
+    table
+}
+
+fn repeated(all: &[Throughput]) -> Table {
+    let columns = [
+        ("path", "path"),
+        ("at", "load"),
+        ("typical (median)", "typical_ns"),
+        ("worst case (p99.9)", "worst_ns"),
+        ("variation", "variation_ns"),
+        ("streams", "repeats"),
+        ("lost", "lost"),
+    ];
+    let mut table = Table::new(
+        "RFC 8219: latency and delay variation at the throughput rate (of round trips; medians of the streams, and their \
+         1st and 99th percentiles)",
+        &columns,
+    );
+    let spread = |found: Spread| {
+        let told = |ns: Option<u64>| ns.map_or_else(|| "lost".to_owned(), words::time);
+        let text = format!("{} ({} to {})", told(found.median), told(found.low), told(found.high));
+        found.median.map_or_else(
+            || Value::number("inf", text.clone()),
+            |ns| Value::number(ns, text.clone()),
+        )
+    };
+    for found in all {
+        let Some(repeated) = &found.repeated else { continue };
+        table.rows.push(vec![
+            Value::text(name(found)),
+            Value::number(repeated.load, format!("{}/s", shown::load(repeated.load.round()))),
+            spread(repeated.typical),
+            spread(repeated.worst),
+            spread(repeated.variation),
+            Value::number(repeated.repeats, repeated.repeats.to_string()),
+            Value::number(repeated.lost, shown::whole(repeated.lost)),
+        ]);
     }
     table
 }

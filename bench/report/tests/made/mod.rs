@@ -20,7 +20,10 @@ use bench_result::{
         Across, CellResult, Cpus, End, Floor, GroupResult, LeftOut, MemberResult, RunResult,
         SCHEMA, Versus, Word,
     },
-    throughput::{BackToBack, Delay, LoadTrial, RateRatio, Search, StrictLatency, Throughput},
+    throughput::{
+        BackToBack, Delay, LoadTrial, RateRatio, Repeated, Search, Spread, StrictLatency,
+        Throughput,
+    },
     trial::{
         Cell, Counters, Counts, Gaps, Invalid, PERCENTILES, Percentile, Started, Support, Trial,
     },
@@ -362,6 +365,15 @@ fn throughput() -> Vec<Throughput> {
                 variation_ns: Some(295_000),
             })
             .to_vec(),
+        repeated: Some(Repeated {
+            load: pdr * 0.97,
+            repeats: 20,
+            sent: 1_000_000,
+            lost: 3,
+            typical: Spread { low: Some(20_000), median: Some(21_000), high: Some(26_000) },
+            worst: Spread { low: Some(290_000), median: Some(310_000), high: None },
+            variation: Spread { low: Some(280_000), median: Some(295_000), high: None },
+        }),
         remark: None,
     };
     vec![of(Arm::KernelEchoSpin, 310_000.0), of(Arm::BarewiredAfXdp, 520_000.0)]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::super::{
     result::{Across, RunResult},
-    throughput::{Delay, RateRatio, Search, Throughput},
+    throughput::{Delay, RateRatio, Repeated, Search, Spread, Throughput},
 };
 use crate::say;
 
@@ -55,6 +55,9 @@ fn one(text: &mut String, found: &Throughput) {
     }
     for delay in &found.delays {
         let _infallible = writeln!(text, "    {}", delayed(delay));
+    }
+    if let Some(repeated) = &found.repeated {
+        let _infallible = writeln!(text, "    {}", repeatedly(repeated));
     }
     if let Some(last) = found.frame_loss.last() {
         let first_lossless = found.frame_loss.iter().find(|trial| trial.returned == trial.intended);
@@ -119,6 +122,22 @@ fn delayed(delay: &Delay) -> String {
         of(delay.typical_ns),
         of(delay.worst_ns),
         of(delay.variation_ns)
+    )
+}
+
+fn repeatedly(found: &Repeated) -> String {
+    let of = |spread: Spread| {
+        let [low, median, high] = [spread.low, spread.median, spread.high]
+            .map(|ns| ns.map_or("lost".to_owned(), say::time));
+        format!("{median} ({low} to {high})")
+    };
+    format!(
+        "RFC 8219 at {}, {} streams: typical {}, worst case {}, variation {}",
+        rate(found.load),
+        found.repeats,
+        of(found.typical),
+        of(found.worst),
+        of(found.variation)
     )
 }
 

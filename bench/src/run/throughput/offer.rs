@@ -146,6 +146,7 @@ impl<'a, 'eal> Offer<'a, 'eal> {
             latency: None,
             back_to_back: None,
             delays: Vec::new(),
+            repeated: None,
             remark: None,
         }
     }
@@ -247,6 +248,9 @@ impl<'a, 'eal> Offer<'a, 'eal> {
         for share in &plan.delays_at {
             let Some(pdr) = pdr else { break };
             result.delays.push(self.delay(*share, pdr * share, sum)?);
+        }
+        if let (Some(wanted), Some(load)) = (&plan.rfc8219, strict.or(ndr)) {
+            result.repeated = Some(self.repeated(load, wanted)?);
         }
         if let Some(wanted) = &plan.rfc2544 {
             let rate = result.ceiling.unwrap_or(plan.most).min(plan.most);

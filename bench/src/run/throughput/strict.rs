@@ -1,14 +1,16 @@
-//! RFC 2544: frame loss, latency and back-to-back frames, as it writes them.
+//! RFC 2544: frame loss, latency and back-to-back frames, and RFC 8219's latency and delay variation, as they write them.
 
 use std::time::Duration;
 
-use bench_result::throughput::{BackToBack, LoadTrial, Rfc2544Plan, StrictLatency};
+use bench_result::throughput::{
+    BackToBack, LoadTrial, Repeated, Rfc2544Plan, Rfc8219Plan, Spread, StrictLatency,
+};
 
 use super::{
     float, ms,
     offer::{Offer, Terms, is_kept_back, told},
 };
-use crate::run::trial::TrialError;
+use crate::{probe::latency::percentile, run::trial::TrialError};
 
 impl Offer<'_, '_> {
     /// RFC 2544, 26.3.
@@ -79,6 +81,31 @@ impl Offer<'_, '_> {
         let frames = float(sum) / float(repeats as u64);
         let is_generator_limited = is_kept_back(&lossy, rate);
         Ok(BackToBack { rate, most, repeats, frames, is_generator_limited })
+    }
+}
+
+impl Offer<'_, '_> {
+    /// RFC 8219, 7.2 and 7.3.1.
+    pub(super) fn repeated(
+        &mut self,
+        load: f64,
+        plan: &Rfc8219Plan,
+    ) -> Result<Repeated, TrialError> {
+        let half = ms(plan.stream_ms) / 2;
+        let (mut sent, mut lost) = (0, 0);
+        let (mut typical, mut worst, mut variation) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..plan.repeats {
+            let made = self.offer(Terms { warm_up: half, ..Terms::new(load, half) })?;
+            let (times, missing) = (&made.latency.response, made.counts.lost());
+            let at = |wanted| percentile(times, missing, wanted).and_then(|found| found.ns);
+            sent += made.counts.sent;
+            lost += missing;
+            typical.push(at(50.0));
+            worst.push(at(99.9));
+            variation.push(at(99.9).map(|ns| ns.saturating_sub(times.min())));
+        }
+        let [typical, worst, variation] = [typical, worst, variation].map(Spread::of);
+        Ok(Repeated { load, repeats: plan.repeats, sent, lost, typical, worst, variation })
     }
 }
 
