@@ -86,6 +86,23 @@ fn what_is_applied_ends_with_its_own_code_though_nobody_reads_it() {
 }
 
 #[test]
+fn watching_ends_with_its_reader() {
+    let machine = Machine::new();
+    let last = machine.dir.path().join("watch.json");
+    let words = ["watch", "--last", last.to_str().unwrap()];
+    let mut out = Vec::new();
+    assert_eq!(machine.run_into(&mut out, &words), (Exit::Success, String::new()));
+    assert_eq!(out, b"", "the first look only remembers");
+    put(&machine.root(), "sys/kernel/mm/transparent_hugepage/enabled", "[always] madvise never\n");
+
+    // It would look again in a day.
+    let (exit, said) =
+        machine.run_into(&mut Unread, &[&words[..], &["--interval", "1440m"]].concat());
+
+    assert_eq!((exit, said.as_str()), (Exit::Success, ""));
+}
+
+#[test]
 fn a_full_disk_is_a_failure() {
     let machine = Machine::new();
     for words in [["analyze", "--json"], ["plan", "--format=sh"]] {
