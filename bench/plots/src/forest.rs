@@ -69,24 +69,7 @@ pub fn ratios(forest: Forest<'_>, all: &[Ratio]) -> Plot {
         canvas.band(area.at(low, 1.0), area.at(high, 0.0));
     }
     canvas.along(area, &axis);
-    let Some(one) = axis.place(1.0) else { unreachable!("the axis of ratios reaches around 1") };
-    canvas.rule("plot-one", area.at(one, 1.0), area.at(one, 0.0), "0.7");
-    let (x, _) = area.at(one, 1.0);
-    let heading = sheet.top() + 8.0;
-    // Where the words have no room, the arrow says it.
-    let half = |room: f64, words: &str, arrow: &str| match text::width(words, 10.0) < room - 18.0 {
-        true if arrow == "←" => format!("← {words}"),
-        true => format!("{words} →"),
-        false => arrow.to_owned(),
-    };
-    if !forest.below.is_empty() {
-        let below = half(x - 10.0, forest.below, "←");
-        canvas.words("plot-below", (x - 6.0, heading), 10.0, "end", &below);
-    }
-    if !forest.above.is_empty() {
-        let above = half(sheet.width - x - 10.0, forest.above, "→");
-        canvas.words("plot-above", (x + 6.0, heading), 10.0, "start", &above);
-    }
+    headings(&mut canvas, &sheet, area, &axis, [forest.below, forest.above]);
 
     let mut homeless = 0;
     for (number, row) in rows.iter().enumerate() {
@@ -96,18 +79,8 @@ pub fn ratios(forest: Forest<'_>, all: &[Ratio]) -> Plot {
         let is_drawn = draw(&mut canvas, area, &axis, band, row, y);
         homeless += usize::from(!is_drawn);
         let numbers = if is_drawn { told(row) } else { String::new() };
-        if sheet.is_narrow() {
-            let room = area.width - text::width(&numbers, SIZE) - 10.0;
-            let name = text::cut(&row.name, text::letters(room, SIZE));
-            canvas.words("plot-name", (area.left + 4.0, top + 14.0), SIZE, "start", &name);
-            let right = (area.left + area.width, top + 14.0);
-            canvas.words("plot-numbers", right, SIZE, "end", &numbers);
-        } else {
-            let name = text::cut(&row.name, text::letters(places.names - 28.0, SIZE));
-            canvas.words("plot-name", (places.names - 10.0, y + 4.0), SIZE, "end", &name);
-            let right = (area.left + area.width + 12.0, y + 4.0);
-            canvas.words("plot-numbers", right, SIZE, "start", &numbers);
-        }
+        let at = if sheet.is_narrow() { top + 14.0 } else { y + 4.0 };
+        letter(&mut canvas, &sheet, &places, area, at, [&row.name, &numbers]);
     }
     canvas.edges(area);
     let mut remarks = Vec::new();
@@ -126,6 +99,54 @@ pub fn ratios(forest: Forest<'_>, all: &[Ratio]) -> Plot {
         remarks.push("nothing was compared".to_owned());
     }
     canvas.finish(&sheet, &remarks, area.bottom() + 42.0)
+}
+
+/// The line at 1, and what it means to be on either side of it.
+fn headings(
+    canvas: &mut Canvas,
+    sheet: &Sheet<'_>,
+    area: Area,
+    axis: &Axis,
+    [below, above]: [&str; 2],
+) {
+    let Some(one) = axis.place(1.0) else { unreachable!("the axis of ratios reaches around 1") };
+    canvas.rule("plot-one", area.at(one, 1.0), area.at(one, 0.0), "0.7");
+    let (x, _) = area.at(one, 1.0);
+    let y = sheet.top() + 8.0;
+    // Where the words have no room, the arrow says it.
+    let has_room = |room: f64, words: &str| text::width(words, 10.0) < room - 28.0;
+    if !below.is_empty() {
+        let words = if has_room(x, below) { format!("← {below}") } else { "←".to_owned() };
+        canvas.words("plot-below", (x - 6.0, y), 10.0, "end", &words);
+    }
+    if !above.is_empty() {
+        let is_wide = has_room(sheet.width - x, above);
+        let words = if is_wide { format!("{above} →") } else { "→".to_owned() };
+        canvas.words("plot-above", (x + 6.0, y), 10.0, "start", &words);
+    }
+}
+
+/// Name and numbers of a row: beside it, or on a narrow paper above it.
+fn letter(
+    canvas: &mut Canvas,
+    sheet: &Sheet<'_>,
+    places: &Places,
+    area: Area,
+    y: f64,
+    [name, numbers]: [&str; 2],
+) {
+    let right = area.left + area.width;
+    let (room, from, anchor, numbers_at, of_numbers) = if sheet.is_narrow() {
+        let room = area.width - text::width(numbers, SIZE) - 10.0;
+        (room, area.left + 4.0, "start", right, "end")
+    } else {
+        (places.names - 28.0, places.names - 10.0, "end", right + 12.0, "start")
+    };
+    let name = text::cut(name, text::letters(room, SIZE));
+    canvas.words("plot-name", (from, y), SIZE, anchor, &name);
+    if !numbers.is_empty() {
+        canvas.words("plot-numbers", (numbers_at, y), SIZE, of_numbers, numbers);
+    }
 }
 
 /// One row; false: it has no place.

@@ -14,6 +14,7 @@
 
 pub mod account;
 pub mod clock;
+mod due;
 pub mod frame;
 pub mod gaps;
 pub mod latency;

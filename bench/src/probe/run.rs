@@ -1,12 +1,13 @@
 //! One trial: probes leave by a schedule, and whatever comes back is accounted for.
 
-use std::{collections::VecDeque, io, time::Duration};
+use std::{io, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     Account, Clock, Frames, Latency, Schedule, Wire,
     account::Counts,
+    due::Due,
     frame::{self, Template},
     gaps::{Gap, Gaps},
     payload::{PayloadError, Probe},
@@ -192,69 +193,6 @@ pub fn run<W: Wire + ?Sized>(
         state.gaps.end(if is_idle { now } else { clock.now().saturating_sub(begin) });
     }
     Ok(state.into_trial(due.left(), begin))
-}
-
-/// What is to leave, and has not.
-struct Due {
-    schedule: Schedule,
-    /// When what follows in the schedule should leave, until the end.
-    next: Option<u64>,
-    end: u64,
-    /// What should have left by now, a burst at most.
-    waiting: VecDeque<u64>,
-    /// As many as there was room for lately, and no more than twice that.
-    most: usize,
-}
-
-impl Due {
-    fn new(schedule: Schedule, end: u64) -> Self {
-        let waiting = VecDeque::with_capacity(Frames::MOST);
-        let mut due = Self { schedule, next: None, end, waiting, most: Frames::MOST };
-        due.advance();
-        due
-    }
-
-    fn advance(&mut self) {
-        self.next = self.schedule.next().filter(|intended| *intended < self.end);
-    }
-
-    fn is_any(&self, now: u64) -> bool {
-        !self.waiting.is_empty() || self.next.is_some_and(|intended| intended <= now)
-    }
-
-    /// The times of what leaves now, of which none lies ahead.
-    fn by(&mut self, now: u64) -> &[u64] {
-        while self.waiting.len() < Frames::MOST
-            && let Some(intended) = self.next.filter(|intended| *intended <= now)
-        {
-            self.waiting.push_back(intended);
-            self.advance();
-        }
-        let all = &*self.waiting.make_contiguous();
-        &all[..all.len().min(self.most)]
-    }
-
-    /// As many of those have left.
-    fn went(&mut self, count: usize) {
-        // Putting frames together that there is no room for takes time from those that come back.
-        let is_full = count < self.waiting.len().min(self.most);
-        self.most = if is_full { count.max(1) } else { (2 * self.most).min(Frames::MOST) };
-        self.waiting.drain(..count);
-    }
-
-    fn is_over(&self) -> bool {
-        self.waiting.is_empty() && self.next.is_none()
-    }
-
-    /// How many will never leave.
-    fn left(mut self) -> u64 {
-        let mut count = self.waiting.len() as u64;
-        while self.next.is_some() {
-            count += 1;
-            self.advance();
-        }
-        count
-    }
 }
 
 fn ns(duration: Duration) -> u64 {
