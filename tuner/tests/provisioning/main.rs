@@ -4,6 +4,7 @@
 //!  machine    files that stand for a machine, and a barewire-tune that writes down how it was called
 //!  jail       this system below an overlay, with such files as its /proc and /sys: nothing in it outlives the test
 //!  commands   every command line in the examples, parsed by the program's own parser
+//!  documents  commands that READMEs, units and the program itself name
 //!  ansible    the role against two machines
 //!  install    cloud-init, kickstart and preseed, up to the unit that is enabled
 //!  first_boot what that unit does, over a reboot; Packer's scripts
@@ -13,6 +14,7 @@
 
 mod ansible;
 mod commands;
+mod documents;
 mod first_boot;
 mod install;
 mod jail;

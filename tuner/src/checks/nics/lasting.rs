@@ -56,7 +56,7 @@ pub(super) const SURVIVED: Check = Check {
               suspend; udev's .link files and NetworkManager set their own values when an interface appears, and \
               sometimes before its driver is ready. What was applied once is then silently gone.\n\nThe journal of this \
               program says what was set and became; this compares it with what is. Drift is bad because nobody notices: \
-              apply again, or let `barewire-tune watch --reassert` do it, which also names who else sets it.",
+              apply again, or let `barewire-tune watch --policy reassert` do it, which also names who else sets it.",
     sources: &["systemd issues 28696 and 16445", "aws-graviton-getting-started pull request 510"],
     look: survived,
     ..Check::PLAIN
