@@ -227,8 +227,8 @@ impl XdpSocket {
         Self::open_with(interface, queue, 0)
     }
 
-    /// Opens one to [`send`](Self::send) frames of our own and to [`receive`](Self::receive) others, each with half of the
-    /// chunks.
+    /// Opens one to send frames of our own ([`send_burst`](Self::send_burst)) and to [`receive`](Self::receive) others, each
+    /// with half of the chunks.
     ///
     /// # Errors
     /// As [`open`](Self::open).
