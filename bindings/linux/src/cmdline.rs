@@ -49,10 +49,12 @@ impl Cmdline {
                 is_blank(c) && !in_quotes
             });
             let (word, behind) = rest.split_at(end.unwrap_or(rest.len()));
-            if word == "--" {
+            let parameter = parameter(word);
+            // In quotes, too: the kernel takes them off first (`next_arg()` and `parse_args()` in `kernel/params.c`).
+            if parameter.value.is_none() && parameter.name == "--" {
                 break;
             }
-            parameters.push(parameter(word));
+            parameters.push(parameter);
             rest = behind.trim_start_matches(is_blank);
         }
         Self { parameters }

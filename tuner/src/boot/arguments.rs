@@ -83,7 +83,8 @@ impl Arguments {
     /// Sets one; what was said of the same key before is forgotten.
     pub fn set(&mut self, key: &str, value: BootValue) {
         let key: String = key.chars().filter(|c| !is_unfit(*c) && !c.is_whitespace()).collect();
-        if key.is_empty() {
+        // `--` would end the kernel's part of the line, and take whatever comes behind from it.
+        if key.is_empty() || key == "--" {
             return;
         }
         match (canonical_key(&key).as_str(), value) {
@@ -242,6 +243,18 @@ mod tests {
         assert_eq!(arguments.words(), ["quiet"]);
         assert_eq!(arguments.keys(), ["quiet", "mce"]);
         assert_eq!(arguments.get("mce"), Some(&BootValue::Absent));
+    }
+
+    #[test]
+    fn what_would_end_the_line_is_not_set() {
+        for line in ["quiet \"--\" mce=off", "quiet \"-- mce=off", "quiet -- mce=off"] {
+            assert_eq!(Arguments::from_line(line).words()[0], "quiet", "{line}");
+            assert!(!Arguments::from_line(line).keys().contains(&"--".to_owned()), "{line}");
+        }
+        let mut arguments = Arguments::from_line("quiet");
+        arguments.set("-\"-", BootValue::Flag);
+        arguments.set("mce", BootValue::Is("off".to_owned()));
+        assert_eq!(arguments.words(), ["quiet", "mce=off"]);
     }
 
     proptest! {
