@@ -9,7 +9,7 @@ pub const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 99.999];
 /// What came between two readings; nothing when the second is not a continuation of the first.
 ///
 /// A reading tells its highest samples by the maximum where that is below the middle of their bucket, and the next one by
-/// the middle once there is a longer one. So they may have moved up, by a part of a bucket.
+/// the middle once there is a longer one. So they may have moved up, by a part of a bucket, which is a 128th of its values.
 #[must_use]
 pub fn since(earlier: &Histogram<u64>, later: &Histogram<u64>) -> Option<Histogram<u64>> {
     let mut between = later.clone();
@@ -22,7 +22,11 @@ pub fn since(earlier: &Histogram<u64>, later: &Histogram<u64>) -> Option<Histogr
     };
     let mut before = recorded(earlier);
     let (highest, count) = before.pop()?;
-    let moved = recorded(later).into_iter().find(|(value, _)| *value > highest)?.0;
+    let reach = highest.saturating_add(highest / 128 + 1);
+    let moved = recorded(later).into_iter().map(|(value, _)| value).find(|it| *it > highest)?;
+    if moved > reach {
+        return None;
+    }
     let mut earlier = Histogram::<u64>::new_from(earlier);
     for (value, count) in before.into_iter().chain([(moved, count)]) {
         earlier.record_n(value, count).ok()?;
@@ -113,6 +117,8 @@ mod tests {
             &[(100, 5), (1_004_000, 1)],
             &[(100, 9)],
             &[(100, 9), (999_000, 9)],
+            &[(100, 9), (1_020_000, 9)],
+            &[(100, 9), (5_000_000, 9)],
             &[],
         ] {
             assert!(since(&earlier, &reading(restarted)).is_none(), "{restarted:?}");
