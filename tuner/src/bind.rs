@@ -7,7 +7,6 @@
 //! It decides and does nothing: what changes the machine goes through the journal, as with everything else.
 
 pub mod rules;
-mod users;
 
 use std::collections::BTreeSet;
 
@@ -15,14 +14,13 @@ use config::{MacAddress, PciAddress};
 use linux::pci::Function;
 use serde::Serialize;
 
-pub use users::{User, users_of_group};
-
 use crate::{
     Fact, Facts, Risk,
     change::Change,
     facts::pci::USER_DRIVERS,
     guard::Guard,
     hands::Hands,
+    holders::Holder,
     journal::{Deed, Effect, Entry, Progress},
     knob::{Binding, Knob, KnobError, Value},
     plan::{Blast, Scope, Step},
@@ -230,7 +228,7 @@ pub fn judge_return(
     facts: &Facts,
     function: &Function,
     to: Option<&str>,
-    users: &[User],
+    users: &[Holder],
 ) -> Candidate {
     let is_away = function.driver.as_deref().is_none_or(|driver| USER_DRIVERS.contains(&driver));
     let decision = if !is_away {

@@ -17,6 +17,8 @@ use serde::{Deserialize, Serialize};
 
 pub use real::Real;
 
+use crate::holders::{self, Holder};
+
 /// Settings of an interface by name (`rx`, `adaptive-rx`, `rx-gro`); what is on or off is 1 or 0.
 pub type Settings = BTreeMap<String, u32>;
 
@@ -394,6 +396,12 @@ impl dyn Hands + '_ {
             Err(error) if error.errno() == Some(rustix::io::Errno::EXIST) => Ok(()),
             done => done,
         }
+    }
+
+    /// The programs that have a file open; only root sees them all.
+    pub(crate) fn holders(&self, file: &Path) -> Result<Vec<Holder>, HandsError> {
+        holders::of(&self.root().join("proc"), file)
+            .map_err(|source| real::failed("list", "proc", source))
     }
 
     /// Runs a command that has to succeed.

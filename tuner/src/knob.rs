@@ -138,6 +138,16 @@ pub enum KnobError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A program has the device, and the kernel would wait for it to let go, for as long as that takes.
+    #[error("{name} (process {process}) uses {device}: stop it first")]
+    InUse {
+        /// The device.
+        device: PciAddress,
+        /// The program's number.
+        process: u32,
+        /// The program's name.
+        name: String,
+    },
     /// A value of another kind was to be given to it, which no plan does and no sound journal holds.
     #[error("{what} can not have a value of this kind")]
     Kind {

@@ -41,6 +41,7 @@ pub mod fleet;
 pub mod gate;
 pub mod guard;
 pub mod hands;
+pub mod holders;
 mod intent;
 pub mod journal;
 pub mod keep;

@@ -97,6 +97,10 @@ fn a_device_that_a_program_has_open_is_not_taken_back() {
     let (exit, said) = tune(&mut guest, &format!("unbind {east}"));
     assert_eq!(exit, 50, "{said}");
     assert!(said.contains("uses it"), "{said}");
+    let (exit, said) = tune(&mut guest, "rollback --force");
+    assert_eq!(exit, 61, "{said}");
+    assert!(said.contains(&format!("uses {east}: stop it first")), "{said}");
+    assert_eq!(driver(&mut guest, &east), "vfio-pci");
 
     guest.must("systemctl stop holder");
     let (exit, said) = tune(&mut guest, &format!("unbind {east}"));

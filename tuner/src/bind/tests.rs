@@ -48,6 +48,7 @@ impl Machine {
         }
         machine.file("sys/bus/pci/drivers_probe", "");
         fs::create_dir_all(machine.root().join("etc/udev/rules.d")).unwrap();
+        fs::create_dir(machine.root().join("proc")).unwrap();
         machine.asked("route/links", &Fact::Is(Vec::<Link>::new()));
         machine.asked("route/defaults", &Fact::Is(Vec::<Route>::new()));
         machine.asked("route/addresses", &Fact::Is(Vec::<Address>::new()));
@@ -257,7 +258,7 @@ fn a_device_in_use_is_not_taken_away() {
     machine.bind(&[PORT]);
     let facts = machine.facts();
     let function = facts.pci.function(pci(PORT)).unwrap();
-    let user = User { process: 7, name: "barewired".to_owned() };
+    let user = Holder { process: 7, name: "barewired".to_owned() };
 
     let used = judge_return(&facts, function, Some("ice"), &[user]).decision;
     let unknown = judge_return(&facts, function, None, &[]).decision;

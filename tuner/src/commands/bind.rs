@@ -1,6 +1,6 @@
 //! `barewire-tune bind` and `unbind`
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, path::Path, time::Duration};
 
 use config::{MacAddress, PciAddress};
 use linux::pci::Function;
@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     Exit, Fact, Facts, Intent, Source,
-    bind::{self, Candidate, Decision, User},
+    bind::{self, Candidate, Decision},
     executor::compile,
     hands::Hands,
+    holders::{self, Holder},
     journal::{self, Confirmation, Kind},
     knob::Binding,
 };
@@ -171,9 +172,15 @@ fn find<'a>(
 }
 
 /// Who uses a device that is away; that nobody can say so counts as somebody.
-fn users(source: &Source, function: &Function) -> Result<Vec<User>, Failure> {
+fn users(source: &Source, function: &Function) -> Result<Vec<Holder>, Failure> {
     let Some(group) = function.iommu_group else { return Ok(Vec::new()) };
-    match bind::users_of_group(source, group) {
+    let asked = source.ask(&format!("vfio/users/{group}"), || {
+        match holders::of(Path::new("/proc"), &holders::vfio_group(group)) {
+            Ok(users) => Fact::Is(users),
+            Err(error) => Fact::unknown(format!("the processes can not be listed: {error}")),
+        }
+    });
+    match asked {
         Fact::Is(users) => Ok(users),
         Fact::Absent => Ok(Vec::new()),
         Fact::Unknown { why } => {

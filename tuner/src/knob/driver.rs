@@ -7,7 +7,7 @@ use config::PciAddress;
 use serde::{Deserialize, Serialize};
 
 use super::KnobError;
-use crate::hands::Hands;
+use crate::{bind::VFIO, hands::Hands, holders};
 
 /// What drives a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,9 @@ pub(super) fn write(hands: &dyn Hands, device: PciAddress, to: &Binding) -> Resu
     };
     let now = read(hands, device)?;
     if now.driver != to.driver {
+        if now.driver.as_deref() == Some(VFIO) {
+            nobody_uses(hands, device)?;
+        }
         if let Some(driver) = &to.driver
             && !hands.exists(&format!("sys/bus/pci/drivers/{driver}"))?
         {
@@ -73,4 +76,14 @@ pub(super) fn write(hands: &dyn Hands, device: PciAddress, to: &Binding) -> Resu
         prefer(to.only.as_deref())?;
     }
     Ok(())
+}
+
+/// Does nobody have vfio's group of the device open?
+fn nobody_uses(hands: &dyn Hands, device: PciAddress) -> Result<(), KnobError> {
+    let group = hands.link_name(&format!("sys/bus/pci/devices/{device}/iommu_group"))?;
+    let Some(group) = group.and_then(|number| number.parse().ok()) else { return Ok(()) };
+    match hands.holders(&holders::vfio_group(group))?.into_iter().next() {
+        None => Ok(()),
+        Some(holders::Holder { process, name }) => Err(KnobError::InUse { device, process, name }),
+    }
 }

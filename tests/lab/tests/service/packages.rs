@@ -1,9 +1,14 @@
-//! Packages on a stock Debian: installing starts nothing, removing stops everything and gives the NICs back, purging
-//! leaves nothing.
+//! Packages on a stock Debian: installing starts nothing, upgrading changes neither what runs nor what is configured,
+//! removing stops everything and gives NICs and settings back, purging leaves nothing.
+
+use std::collections::BTreeSet;
 
 use lab::{Guest, PACKAGES, installed_or_skip};
 
-use crate::site::{CONFIG, ONE_WORKER, UNIT, start, wire};
+use crate::{
+    restarts::{AGAIN, flow},
+    site::{CONFIG, ONE_WORKER, PENDING_REBOOT, UNIT, balanced, property, running, start, wire},
+};
 
 /// What has the name in it, below the root: files, and what systemd knows of units.
 fn traces(guest: &mut Guest) -> String {
@@ -48,4 +53,96 @@ fn an_installed_daemon_goes_without_a_trace_and_gives_its_nics_back() {
 
     guest.must(&format!("dpkg --purge {}", PACKAGES.join(" ")));
     assert_eq!(traces(guest), "");
+}
+
+/// The packages that were installed, with a later version and another default configuration; their files.
+fn next_version(guest: &mut Guest) -> String {
+    guest.must(&format!(
+        "cd /root && for name in {}; do dpkg-deb --raw-extract $name.deb $name; \
+         sed -i 's/^Version: .*/&+next/' $name/DEBIAN/control; done; \
+         echo '# of the next version' >> barewire{CONFIG}; \
+         for name in {0}; do dpkg-deb -Znone --build $name $name-next.deb > /dev/null; done",
+        PACKAGES.join(" ")
+    ));
+    PACKAGES.map(|name| format!("/root/{name}-next.deb")).join(" ")
+}
+
+#[test]
+fn an_upgrade_keeps_what_runs_what_is_configured_and_what_is_tuned() {
+    let Some(mut guest) = running(|guest| wire(guest, ONE_WORKER)) else { return };
+    let guest = &mut guest;
+    let balancing = "cat /proc/sys/kernel/numa_balancing";
+    let tune = format!("barewire-tune --config {CONFIG}");
+    let stock = guest.must(balancing);
+    guest.must(&format!("systemctl enable --quiet {UNIT}; {tune} apply --only MEM-11 2>&1"));
+    let tuned = guest.must(balancing);
+    assert_ne!(tuned, stock);
+    let configured = guest.must(&format!("cat {CONFIG}"));
+    let process = property(guest, UNIT, "MainPID");
+    let files = next_version(guest);
+    let frames = flow(guest);
+
+    let said = guest.must(&format!(
+        "DEBIAN_FRONTEND=noninteractive dpkg --force-confdef --force-confold --install {files} 2>&1"
+    ));
+
+    assert!(said.contains("'systemctl restart barewired' changes to this one"), "{said}");
+    assert!(frames.goes_on(50, AGAIN), "{}", guest.console());
+    let tally = frames.end().unwrap();
+    assert!(tally.is_whole(), "{tally:?}");
+    assert_eq!(property(guest, UNIT, "MainPID"), process, "an upgrade restarts nothing");
+    assert_eq!(guest.must(&format!("cat {CONFIG}")), configured);
+    guest.must(&format!("tail -1 {CONFIG}.dpkg-dist | grep -q 'of the next version'"));
+    assert_eq!(guest.must(&format!("systemctl is-enabled {UNIT}")), "enabled\n");
+    balanced(guest);
+
+    guest.must(&format!("systemctl restart {UNIT}"));
+    let tally = flow(guest).end().unwrap();
+    assert!(tally.is_whole(), "{tally:?}");
+    guest.must(&format!("{tune} verify 2>&1"));
+    assert_eq!(guest.must(balancing), tuned);
+    let bound = guest.run("barewire-tune rollback --pristine 2>&1; echo exit $?").unwrap();
+    assert!(bound.text().contains("stop it first"), "{bound:?}");
+    guest.must(&format!("systemctl stop {UNIT} && barewire-tune rollback --pristine 2>&1"));
+    assert_eq!(guest.must(balancing), stock);
+}
+
+/// What there is of a machine's settings: the files of its administrator and of its boot loader, what the kernel was
+/// told, and what runs.
+fn settings(guest: &mut Guest) -> String {
+    guest.must(
+        "find /etc /boot/grub -type f -not -path '/etc/barewire/*' -not -name grubenv | sort | xargs sha256sum; \
+         sysctl -a 2>/dev/null | grep -v -e random -e ns_last_pid -e '_nr = ' -e '-nr = ' -e inode -e dentry -e file-nr | sort; \
+         cat /sys/devices/system/node/node*/hugepages/hugepages-*/nr_hugepages \
+         /sys/devices/virtual/workqueue/cpumask; systemctl is-active irqbalance; systemctl is-enabled irqbalance; true",
+    )
+}
+
+#[test]
+fn removing_the_tuner_puts_back_what_it_applied_and_is_refused_while_it_can_not() {
+    let Some(mut guest) = installed_or_skip() else { return };
+    let guest = &mut guest;
+    let text = wire(guest, "[memory]\nper_node_mib = 64\n[cores]\ncount = 1\n");
+    guest.write(CONFIG, 0o644, &text).unwrap();
+    let before = settings(guest);
+    let apply = format!("barewire-tune --config {CONFIG} apply > /root/said 2>&1; echo $?");
+    assert_eq!(guest.must(&apply), PENDING_REBOOT, "{}", guest.must("cat /root/said"));
+    assert_ne!(settings(guest), before);
+
+    guest.must("echo '# somebody was here' >> /etc/sysctl.d/90-barewire.conf");
+    let refused = guest.run("dpkg --remove barewire-tune 2>&1").unwrap();
+    assert!(!refused.success(), "{refused:?}");
+    assert!(refused.text().contains("rollback --pristine --force"), "{refused:?}");
+    guest.must("dpkg --status barewire-tune | grep -q '^Status: .* ok installed$'");
+
+    guest.must("barewire-tune rollback --pristine --force 2>&1");
+    assert_eq!(guest.must(&apply), PENDING_REBOOT, "{}", guest.must("cat /root/said"));
+    guest.must("dpkg --remove barewire-tune");
+
+    let after = settings(guest);
+    let only = |here: &str, there: &str| -> Vec<String> {
+        let there: BTreeSet<&str> = there.lines().collect();
+        here.lines().filter(|line| !there.contains(line)).map(str::to_owned).collect()
+    };
+    assert_eq!(only(&after, &before), only(&before, &after), "what is, and what was");
 }

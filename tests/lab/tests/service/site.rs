@@ -9,6 +9,8 @@ use serde_json::Value;
 pub(crate) const CONFIG: &str = "/etc/barewire/barewire.toml";
 /// Its unit.
 pub(crate) const UNIT: &str = "barewired.service";
+/// What `echo $?` says after a `barewire-tune apply` whose kernel arguments a boot has to try out.
+pub(crate) const PENDING_REBOOT: &str = "40\n";
 /// What a daemon, or systemd, does by itself takes less than this on a busy machine.
 const SOON: Duration = Duration::from_secs(60);
 

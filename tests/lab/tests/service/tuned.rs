@@ -5,14 +5,11 @@ use std::collections::BTreeMap;
 use lab::{Guest, installed_or_skip};
 use serde_json::Value;
 
-use crate::site::{CONFIG, journal, property, wire};
+use crate::site::{CONFIG, PENDING_REBOOT, journal, property, wire};
 
 const APPLY: &str = "barewire-tune-apply.service";
 const VERIFY: &str = "barewire-tune-verify.service";
 const WATCH: &str = "barewire-tune-watch.service";
-
-/// What `barewire-tune apply` answers when a boot has to try kernel arguments out.
-const PENDING_REBOOT: &str = "40\n";
 
 #[test]
 fn at_boot_units_set_again_make_kernel_arguments_last_and_watch_as_root_would() {

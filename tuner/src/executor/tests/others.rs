@@ -38,6 +38,31 @@ fn a_device_that_udev_binds_before_its_turn_is_bound_and_nothing_of_it_is_ours()
 }
 
 #[test]
+fn a_device_that_a_program_uses_is_not_taken_back_and_is_when_it_has_ended() {
+    let (_dir, fake) = machine();
+    let device = fake.root().join("sys/bus/pci/devices/0000:3b:00.0");
+    std::os::unix::fs::symlink("../../../kernel/iommu_groups/12", device.join("iommu_group"))
+        .unwrap();
+    put(fake.root(), "proc/635/comm", "barewired\n");
+    run(&fake, &everything()).unwrap();
+    std::fs::create_dir(fake.root().join("proc/635/fd")).unwrap();
+    let descriptor = fake.root().join("proc/635/fd/14");
+    std::os::unix::fs::symlink("/dev/vfio/12", &descriptor).unwrap();
+
+    for overwrite in [Overwrite::Nothing, Overwrite::All] {
+        assert_eq!(
+            back(&fake, overwrite),
+            ["driver of 0000:3b:00.0: barewired (process 635) uses 0000:3b:00.0: stop it first"]
+        );
+        assert!(std::fs::read_link(device.join("driver")).unwrap().ends_with("vfio-pci"));
+    }
+    std::fs::remove_file(descriptor).unwrap();
+
+    assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
+    assert!(std::fs::read_link(device.join("driver")).unwrap().ends_with("ice"));
+}
+
+#[test]
 fn what_moved_since_the_plan_is_refused_before_anything_is_done() {
     let (_dir, fake) = machine();
     let mut steps = everything();
