@@ -40,6 +40,16 @@ build {
     destination = "/tmp/barewire/waivers.toml"
   }
 
+  provisioner "file" {
+    source      = "${path.root}/../payload/barewire-first-boot"
+    destination = "/tmp/barewire/barewire-first-boot"
+  }
+
+  provisioner "file" {
+    source      = "${path.root}/../payload/barewire-first-boot.service"
+    destination = "/tmp/barewire/barewire-first-boot.service"
+  }
+
   # It may reboot.
   provisioner "shell" {
     script            = "${path.root}/tune.sh"

@@ -6,6 +6,8 @@ from=${BAREWIRE_FROM:-/tmp/barewire}
 to=${BAREWIRE_TO:-}
 
 install -D -m 0755 "$from/barewire-tune" "$to/usr/local/bin/barewire-tune"
+install -D -m 0755 "$from/barewire-first-boot" "$to/usr/local/libexec/barewire-first-boot"
+install -D -m 0644 "$from/barewire-first-boot.service" "$to/etc/systemd/system/barewire-first-boot.service"
 install -D -m 0644 "$from/barewire.toml" "$to/etc/barewire/barewire.toml"
 install -D -m 0644 "$from/waivers.toml" "$to/etc/barewire/waivers.toml"
 PATH=/usr/local/bin:$PATH

@@ -111,6 +111,21 @@ fn a_machine_is_tuned_rebooted_once_and_approved() {
     assert!(root.join("etc/default/grub.d/zz-90-barewire.cfg").is_file());
     assert_eq!(fs::read_to_string(root.join("proc/sys/vm/swappiness")).unwrap(), "10\n");
     assert!(root.join(APPROVED).is_file(), "{}", said(&second));
+    sets_again_at_the_next_boot(&jail);
+}
+
+/// What no file keeps, and nothing else.
+#[track_caller]
+fn sets_again_at_the_next_boot(jail: &Jail) {
+    let root = jail.upper();
+    boots(&root, "three", TRIED);
+    put(&root, "proc/sys/vm/swappiness", "60\n");
+
+    let output = boot(jail);
+
+    went_well(&output);
+    assert_eq!(ran(&root), "", "{}", said(&output));
+    assert_eq!(fs::read_to_string(root.join("proc/sys/vm/swappiness")).unwrap(), "10\n");
 }
 
 #[test]
@@ -154,6 +169,8 @@ fn an_image_is_built_only_if_the_gate_approves_it() {
         ("barewire-tune", Path::new(PROGRAM).to_owned()),
         ("barewire.toml", machine::config()),
         ("waivers.toml", examples().join("waivers.toml")),
+        ("barewire-first-boot", examples().join("payload/barewire-first-boot")),
+        ("barewire-first-boot.service", examples().join("payload/barewire-first-boot.service")),
     ] {
         fs::create_dir_all(root.join("tmp/barewire")).unwrap();
         fs::copy(from, root.join("tmp/barewire").join(name)).unwrap();
@@ -172,7 +189,11 @@ fn an_image_is_built_only_if_the_gate_approves_it() {
     reboots_into_the_trial(&root);
     let closed = jail.run("sh /gate.sh", Network::None);
     assert_eq!(closed.status.code(), Some(20), "{}", said(&closed));
+    assert!(!root.join(APPROVED).exists());
 
     waive_what_files_cannot_answer(&jail);
+    ran(&root);
     went_well(&jail.run("sh /gate.sh", Network::None));
+    assert_eq!(ran(&root), "systemctl enable barewire-first-boot.service\n");
+    sets_again_at_the_next_boot(&jail);
 }

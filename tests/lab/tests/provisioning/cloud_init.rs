@@ -43,6 +43,18 @@ fn a_cloud_s_image_tunes_itself_over_one_reboot_and_is_approved() {
     assert!(guest.must("cat /proc/cmdline").contains("nohz_full="), "{log}");
     must(guest, "barewire-tune --config /etc/barewire/barewire.toml verify");
     must(guest, "cloud-init status --wait");
+
+    // And so it stays.
+    guest.reboot().unwrap();
+    let unit = "barewire-first-boot.service";
+    must(
+        guest,
+        &format!(
+            "timeout 90 sh -c 'while test $(systemctl show -P ActiveState {unit}) = activating; do sleep 1; done'"
+        ),
+    );
+    must(guest, &format!("test $(systemctl show -P Result {unit}) = success"));
+    must(guest, "barewire-tune --config /etc/barewire/barewire.toml verify");
 }
 
 /// The archive, made as the example says of the tuner in its package.
