@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use lab::{Guest, frames::frame};
+use lab::{Guest, frames::frame, installed_or_skip};
 
 use crate::site::{bound, journal, property, start, until};
 
@@ -110,4 +110,51 @@ fn a_fence_around_an_instance_refuses_a_worker_outside_of_it() {
     guest.must("systemctl stop barewired@core; systemctl daemon-reload");
     start(guest, "barewired@core");
     mirrors(guest, "west", 1);
+}
+
+#[test]
+fn an_instance_has_its_nic_after_a_boot_and_stops_when_the_kernel_takes_it_back() {
+    let Some(mut guest) = installed_or_skip() else { return };
+    let guest = &mut guest;
+    let device = guest.nic("west").pci_address().to_owned();
+    let text = mirror(guest, "west", 3, "core");
+    guest.write("/etc/barewire/core.toml", 0o644, &text).unwrap();
+    let nics = include_str!("../../../../systemd/drop-ins/nics.conf");
+    let nics =
+        nics.replace(" barewire-bind@0000:3b:00.1.service", "").replace("0000:3b:00.0", &device);
+    assert_eq!(nics.matches(&device).count(), 2, "{nics}");
+    guest.write("/etc/systemd/system/barewired@core.service.d/nics.conf", 0o644, &nics).unwrap();
+    guest.write("/etc/sysctl.d/pages.conf", 0o644, "vm.nr_hugepages = 320\n").unwrap();
+    guest.must("systemctl daemon-reload; systemctl enable --quiet barewired@core");
+
+    for number in 1..=2 {
+        guest.reboot().unwrap();
+        until(guest, "systemctl is-active --quiet barewired@core");
+        mirrors(guest, "west", number);
+        assert_eq!(property(guest, "barewired@core", "NRestarts"), "0");
+    }
+
+    guest.must(&format!("systemctl stop barewire-bind@{device}"));
+    assert_eq!(property(guest, "barewired@core", "ActiveState"), "inactive");
+    let driver = guest.must(&format!("basename $(readlink /sys/bus/pci/devices/{device}/driver)"));
+    assert_ne!(driver, "vfio-pci\n");
+}
+
+#[test]
+fn a_nic_is_given_away_while_udev_has_other_things_to_do() {
+    let Some(mut guest) = installed_or_skip() else { return };
+    let guest = &mut guest;
+    let device = guest.nic("west").pci_address().to_owned();
+    guest.must(
+        "udevadm control --stop-exec-queue; udevadm trigger --action=change --subsystem-match=mem",
+    );
+
+    let started = guest.run(&format!("systemctl start barewire-bind@{device}")).unwrap();
+
+    assert!(started.success(), "{}", journal(guest, &format!("barewire-bind@{device}")));
+    guest.must("udevadm control --start-exec-queue; udevadm settle");
+    let group =
+        guest.must(&format!("basename $(readlink /sys/bus/pci/devices/{device}/iommu_group)"));
+    let owner = guest.must(&format!("stat -c %G /dev/vfio/{}", group.trim()));
+    assert_eq!(owner, "barewire-vfio\n");
 }
