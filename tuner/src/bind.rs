@@ -69,20 +69,28 @@ fn is_for_poll_mode(class: u32) -> bool {
     matches!(class >> 16, 0x02 | 0x10 | 0x12) || matches!(class >> 8, 0x0801 | 0x0880 | 0x0b40)
 }
 
-/// What giving a device to vfio-pci comes to. `known` are Ethernet addresses whose loss was accepted by name.
+/// What was accepted on the command line, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Accepted {
+    /// Ethernet addresses that may be lost.
+    pub known: BTreeSet<MacAddress>,
+    /// Devices that nothing confines may be given away.
+    pub without_iommu: bool,
+}
+
+/// What giving a device to vfio-pci comes to.
 #[must_use]
-pub fn judge(
-    facts: &Facts,
-    guard: &Guard,
-    function: &Function,
-    known: &BTreeSet<MacAddress>,
-) -> Candidate {
+pub fn judge(facts: &Facts, guard: &Guard, function: &Function, accepted: &Accepted) -> Candidate {
     let decision = if facts.pci.is_shared(function) {
         Decision::Shared
     } else if function.driver.as_deref() == Some(VFIO) {
-        Decision::Already
+        // It may have been given away until the next boot only, and is not made to last in passing.
+        match unconfined(facts, function, accepted).filter(|_| !is_kept(facts, function.address)) {
+            Some(reason) => Decision::Refused { reasons: vec![reason] },
+            None => Decision::Already,
+        }
     } else {
-        let reasons = against(facts, guard, function, known);
+        let reasons = against(facts, guard, function, accepted);
         match reasons.is_empty() {
             true => Decision::Change { to: VFIO.to_owned() },
             false => Decision::Refused { reasons },
@@ -103,15 +111,13 @@ fn candidate(facts: &Facts, function: &Function, decision: Decision) -> Candidat
 }
 
 /// What speaks against giving a device to vfio-pci.
-fn against(
-    facts: &Facts,
-    guard: &Guard,
-    function: &Function,
-    known: &BTreeSet<MacAddress>,
-) -> Vec<String> {
+fn against(facts: &Facts, guard: &Guard, function: &Function, accepted: &Accepted) -> Vec<String> {
     let address = function.address;
-    let mut reasons: Vec<String> =
-        guard.of_function_knowing(address, known).iter().map(ToString::to_string).collect();
+    let mut reasons: Vec<String> = guard
+        .of_function_knowing(address, &accepted.known)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
     if !is_for_poll_mode(function.class) {
         let class = function.class;
         reasons.push(format!("no poll-mode driver drives a device of class {class:06x}"));
@@ -121,16 +127,34 @@ fn against(
     if let Some(count) = count.filter(|&count| count > 0) {
         reasons.push(format!("it has {count} virtual functions, which its driver takes with it"));
     }
-    let no_iommu = facts.pci.vfio.no_iommu.value() == Some(&true);
-    if function.iommu_group.is_none() && !no_iommu {
-        reasons.push("it has no IOMMU group, without which vfio takes nothing".to_owned());
-    }
+    reasons.extend(unconfined(facts, function, accepted));
     let reserved = facts.pci.reserved.value().into_iter().flatten();
     let mut reserved = reserved.filter(|line| line.contains(&address.to_string()));
     if let Some(line) = reserved.next() {
         reasons.push(format!("its firmware keeps memory for it: {line}"));
     }
     reasons
+}
+
+/// Why a device that no IOMMU confines is not given away, if it is one.
+fn unconfined(facts: &Facts, function: &Function, accepted: &Accepted) -> Option<String> {
+    if facts.pci.is_confined(function) {
+        return None;
+    }
+    let reach = "its DMA reaches all memory";
+    if !accepted.without_iommu {
+        return Some(format!(
+            "no IOMMU confines it: {reach}, so who has the device has the machine \
+             (--without-iommu takes the risk)"
+        ));
+    }
+    match facts.pci.vfio.no_iommu.value() {
+        Some(true) => None,
+        Some(false) | None => Some(format!(
+            "no IOMMU confines it, and vfio takes nothing of that kind while its \
+             enable_unsafe_noiommu_mode is off: {reach}"
+        )),
+    }
 }
 
 /// Devices of the same IOMMU group that keep it from being opened: the kernel drives them.

@@ -16,6 +16,9 @@ pub struct Holder {
     pub name: String,
 }
 
+/// What the device file of a group that no IOMMU made begins with.
+pub const NO_IOMMU: &str = "noiommu-";
+
 /// The device of a group of vfio's, which a program has open for as long as it has a device of that group: until then
 /// the kernel does not let the device go.
 #[must_use]

@@ -135,6 +135,22 @@ fn who_names_the_address_of_what_is_lost_gets_it() {
 }
 
 #[test]
+fn a_device_that_no_iommu_confines_is_only_given_away_by_name() {
+    let machine = machine("");
+    let function = machine.path().join("sys/bus/pci/devices").join(PORT);
+    fs::remove_file(function.join("iommu_group")).unwrap();
+    put(machine.path(), "sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y");
+
+    let (exit, _, err) = run(&machine, "bind data0 --dry-run");
+    assert_eq!(exit, 50, "{err}");
+    assert!(err.contains("reaches all memory"), "{err}");
+
+    let (exit, out, err) = run(&machine, "bind data0 --dry-run --without-iommu");
+    assert_eq!(exit, 0, "{err}");
+    assert!(out.contains("ice -> vfio-pci only"), "{out}");
+}
+
+#[test]
 fn a_device_whose_driver_shares_it_is_left_alone() {
     let machine = machine(DEFAULT);
     put(machine.path(), &format!("sys/bus/pci/devices/{PORT}/vendor"), "0x15b3");

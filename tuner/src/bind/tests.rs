@@ -92,10 +92,14 @@ impl Machine {
     }
 
     fn judge(&self, known: &[&str]) -> Decision {
+        let known = known.iter().map(|mac| mac.parse().unwrap()).collect();
+        self.judge_accepting(&Accepted { known, ..Accepted::default() })
+    }
+
+    fn judge_accepting(&self, accepted: &Accepted) -> Decision {
         let facts = self.facts();
         let guard = Guard::new(&facts, &Session::default(), &[]);
-        let known = known.iter().map(|mac| mac.parse().unwrap()).collect();
-        judge(&facts, &guard, facts.pci.function(pci(PORT)).unwrap(), &known).decision
+        judge(&facts, &guard, facts.pci.function(pci(PORT)).unwrap(), accepted).decision
     }
 
     #[track_caller]
@@ -138,7 +142,7 @@ impl Machine {
         let chosen: Vec<Candidate> = addresses
             .iter()
             .map(|one| {
-                judge(&facts, &guard, facts.pci.function(pci(one)).unwrap(), &BTreeSet::new())
+                judge(&facts, &guard, facts.pci.function(pci(one)).unwrap(), &Accepted::default())
             })
             .collect();
         let hands = Fake::at(self.root()).unwrap();
@@ -187,7 +191,7 @@ fn binding_twice_writes_nothing_the_second_time() {
     let guard = Guard::new(&facts, &Session::default(), &[]);
     let function = facts.pci.function(pci(PORT)).unwrap();
 
-    let again = judge(&facts, &guard, function, &BTreeSet::new());
+    let again = judge(&facts, &guard, function, &Accepted::default());
 
     assert_eq!(again.decision, Decision::Already);
     assert_eq!(steps(&facts, &guard, &[again], true), []);
@@ -230,15 +234,51 @@ fn what_vfio_or_the_device_can_not_take_is_refused() {
     assert!(machine.refusal().contains("2 virtual functions"));
 
     let machine = Machine::new();
-    fs::remove_file(machine.root().join(format!("{dir}/iommu_group"))).unwrap();
-    assert!(machine.refusal().contains("no IOMMU group"));
-    machine.file("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y");
-    assert!(matches!(machine.judge(&[]), Decision::Change { .. }));
-
-    let machine = Machine::new();
     let line = format!("DMAR: 1:1 IOMMU mapping for {PORT}");
     machine.asked("kernel-log/iommu-reserved", &Fact::Is(vec![line]));
     assert!(machine.refusal().contains("firmware keeps memory"));
+}
+
+#[test]
+fn what_no_iommu_confines_is_refused_unless_that_is_accepted_and_vfio_takes_it() {
+    let machine = Machine::new();
+    let dir = format!("sys/bus/pci/devices/{PORT}");
+    fs::remove_file(machine.root().join(format!("{dir}/iommu_group"))).unwrap();
+    let accepted = Accepted { without_iommu: true, ..Accepted::default() };
+    let mode = |text| machine.file("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", text);
+
+    for text in ["N", "Y"] {
+        mode(text);
+        let refusal = machine.refusal();
+        assert!(refusal.contains("reaches all memory"), "{refusal}");
+        assert!(refusal.contains("--without-iommu"), "{refusal}");
+    }
+    mode("N");
+    match machine.judge_accepting(&accepted) {
+        Decision::Refused { reasons } => assert!(reasons[0].contains("noiommu_mode is off")),
+        other => panic!("{other:?}"),
+    }
+    mode("Y");
+    assert!(matches!(machine.judge_accepting(&accepted), Decision::Change { .. }));
+}
+
+#[test]
+fn what_vfio_has_already_without_an_iommu_is_not_made_to_last_in_passing() {
+    let machine = Machine::new();
+    let dir = format!("sys/bus/pci/devices/{PORT}");
+    machine.link("../../drivers/vfio-pci", &format!("{dir}/driver"));
+    assert_eq!(machine.judge(&[]), Decision::Already);
+
+    let name = "noiommu-1".to_owned();
+    let file = crate::facts::pci::vfio::DeviceFile { name, user: 0, group: 0, mode: 0o600 };
+    machine.asked("files/dev-vfio", &Fact::Is(vec![file]));
+    machine.file("sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y");
+
+    assert!(machine.refusal().contains("reaches all memory"));
+    let accepted = Accepted { without_iommu: true, ..Accepted::default() };
+    assert_eq!(machine.judge_accepting(&accepted), Decision::Already);
+    machine.file(rules::FILE, &format!("KERNEL==\"{PORT}\", ATTR{{driver_override}}=\"vfio-pci\""));
+    assert_eq!(machine.judge(&[]), Decision::Already);
 }
 
 #[test]

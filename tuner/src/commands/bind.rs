@@ -1,6 +1,6 @@
 //! `barewire-tune bind` and `unbind`
 
-use std::{collections::BTreeSet, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use config::{MacAddress, PciAddress};
 use linux::pci::Function;
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     Exit, Fact, Facts, Intent, Source,
-    bind::{self, Candidate, Decision},
+    bind::{self, Accepted, Candidate, Decision},
     executor::compile,
     hands::Hands,
     holders::{self, Holder},
@@ -34,6 +34,9 @@ pub(super) struct Args {
     /// Until the next boot only.
     #[arg(long)]
     once: bool,
+    /// Take also what no IOMMU confines: its DMA reaches all memory.
+    #[arg(long)]
+    without_iommu: bool,
 }
 
 /// Take devices back from poll-mode drivers: their own driver comes back.
@@ -84,8 +87,9 @@ pub(super) fn bind(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failu
     let facts = Facts::read(&source);
     let intent = session.intent(&source, &facts)?;
     let functions = find(&args.common.devices, &facts, &intent)?;
-    let known: BTreeSet<MacAddress> = args.known.iter().copied().collect();
-    let judged = functions.iter().map(|one| bind::judge(&facts, &intent.guard, one, &known));
+    let accepted =
+        Accepted { known: args.known.iter().copied().collect(), without_iommu: args.without_iommu };
+    let judged = functions.iter().map(|one| bind::judge(&facts, &intent.guard, one, &accepted));
     let judged: Vec<Candidate> = judged.collect();
     let changing: Vec<PciAddress> = changing(&judged).map(|one| one.device).collect();
     let siblings = bind::siblings_in_the_way(&facts, &changing).into_iter();

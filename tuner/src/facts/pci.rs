@@ -9,7 +9,7 @@ use config::PciAddress;
 use linux::pci::Function;
 use serde::Serialize;
 
-use crate::{Fact, Source};
+use crate::{Fact, Source, holders::NO_IOMMU};
 
 /// PCI functions, IOMMU, vfio.
 #[derive(Debug, Clone, Serialize)]
@@ -140,6 +140,17 @@ impl Pci {
         is_bound
             || (is_network && function.vendor == NVIDIA)
             || (function.vendor, function.device) == MANA
+    }
+
+    /// Does an IOMMU stand between a function and memory? A group that vfio made up for a function without one has a
+    /// device file of its own kind (Linux drivers/vfio/group.c, `vfio_noiommu_group_alloc`).
+    #[must_use]
+    pub fn is_confined(&self, function: &Function) -> bool {
+        function.iommu_group.is_some_and(|group| {
+            let made_up = format!("{NO_IOMMU}{group}");
+            let files = self.vfio.files.value().into_iter().flatten();
+            !files.into_iter().any(|file| file.name == made_up)
+        })
     }
 
     /// Every function in an IOMMU group.
