@@ -449,7 +449,8 @@ section! {
         stop_timeout: Time<10_000, { 300 * SECOND }>,
         /// How long to wait for the links before saying READY without them: `"0s"` to `"5m"`.
         ///
-        /// Default `"2s"`. Some optics need longer; the daemon forwards as soon as a link is up, whatever was said.
+        /// Default `"2s"`. Some optics need longer; the daemon forwards as soon as a link is up, whatever was said. It may be
+        /// longer than systemd's `TimeoutStartSec=`: who waits asks for more time.
         /// ```toml
         /// link_timeout = "10s"
         /// ```

@@ -7,7 +7,9 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-use scenarios::{Daemon, Setup, Site, capture, configs::ENDLESS, frames, skip, wait};
+use scenarios::{
+    Daemon, Setup, Site, capture, configs::ENDLESS, daemon::with_control, frames, skip, wait,
+};
 
 /// A limit of two seconds: four looks in it.
 fn watched(site: &Site) -> Daemon {
@@ -131,5 +133,20 @@ fn a_worker_that_does_not_turn_is_named_and_the_watchdog_goes_hungry() {
     drop(held);
     daemon.wait_for_line("the worker turns again");
     wait::until("the watchdog is fed again", || (fed(&daemon) > before).then_some(()));
+    assert_eq!(daemon.stop().status.code(), Some(0));
+}
+
+#[test]
+fn a_start_that_waits_for_a_dead_link_asks_for_more_time_again_and_again() {
+    let site = Site::new();
+    capture::write(&site.path("in.pcap"), &frames::everyday());
+    // Nobody ever connects to it.
+    let memif = "net_memif0,role=server,socket={dir}/memif.sock,socket-abstract=no";
+    let config = with_control(&ENDLESS.replace("net_null0", memif));
+    let mut daemon = Setup::new(&site, &format!("{config}link_timeout = \"5m\"\n")).spawn();
+    for _ in 0..2 {
+        daemon.notice("EXTEND_TIMEOUT_USEC=10000000").unwrap();
+    }
+    assert!(!daemon.notices().contains(&"READY=1".to_owned()), "{:?}", daemon.notices());
     assert_eq!(daemon.stop().status.code(), Some(0));
 }

@@ -35,6 +35,12 @@ const FIRST_TURN: Duration = Duration::from_secs(5);
 /// Between two looks at a link.
 const LINK_PAUSE: Duration = Duration::from_millis(5);
 
+/// How often the service manager is asked for more time while links are waited for …
+const ASK_EVERY: Duration = Duration::from_secs(1);
+
+/// … and for how much, in microseconds: looks may come late.
+const MORE_TIME: u32 = 10_000_000;
+
 type Handles<'scope> = VecDeque<thread::ScopedJoinHandle<'scope, Result<(), String>>>;
 
 /// Why a shift ended.
@@ -188,13 +194,21 @@ fn wait_for_first_turns(state: &State<'_>, handles: &Handles<'_>) -> Result<(), 
 
 /// Ports may take a while to negotiate a link. What has none in time is said, and does not keep the others waiting; nor
 /// does it keep the daemon from being stopped.
+///
+/// `link_timeout` may be longer than systemd's `TimeoutStartSec=`, which would end a start that only waits for a link, and
+/// the next one after it: so systemd hears that it goes on (sd_notify(3)).
 fn wait_for_links(state: &State<'_>, front: &mut Front<'_>, root: &Root) {
     let deadline = Instant::now() + state.config.control.link_timeout;
+    let mut ask = Instant::now();
     for port in &state.ports {
         loop {
             match port.observer.link() {
                 Ok(link) if link.up => break,
                 Ok(_) if Instant::now() < deadline => {
+                    if Instant::now() >= ask {
+                        notify(&[NotifyState::ExtendTimeoutUsec(MORE_TIME)]);
+                        ask = Instant::now() + ASK_EVERY;
+                    }
                     if front.pause(LINK_PAUSE) {
                         return;
                     }
