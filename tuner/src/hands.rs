@@ -10,7 +10,12 @@ mod ethtool;
 pub mod fake;
 mod real;
 
-use std::{collections::BTreeMap, io, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use config::CpuSet;
 use serde::{Deserialize, Serialize};
@@ -398,9 +403,9 @@ impl dyn Hands + '_ {
         }
     }
 
-    /// The programs that have a file open; only root sees them all.
-    pub(crate) fn holders(&self, file: &Path) -> Result<Vec<Holder>, HandsError> {
-        holders::of(&self.root().join("proc"), file)
+    /// The programs that have one of the files open; only root sees them all.
+    pub(crate) fn holders(&self, files: &[PathBuf]) -> Result<Vec<Holder>, HandsError> {
+        holders::of(&self.root().join("proc"), files)
             .map_err(|source| real::failed("list", "proc", source))
     }
 

@@ -1,4 +1,4 @@
-//! Who has a file open.
+//! Who has files open.
 
 use std::{
     fs, io,
@@ -16,30 +16,40 @@ pub struct Holder {
     pub name: String,
 }
 
-/// What the device file of a group that no IOMMU made begins with.
-pub const NO_IOMMU: &str = "noiommu-";
-
-/// The device of a group of vfio's, which a program has open for as long as it has a device of that group: until then
-/// the kernel does not let the device go.
+/// The device files of which a program has one open for as long as it has a function of vfio's; until then the kernel
+/// does not let the function go. `group` is what the function's `iommu_group` leads to, `devices` are the names below
+/// its `vfio-dev`.
+///
+/// Sources: `Documentation/driver-api/vfio.rst` of Linux 6.18 (groups, and VFIO Device cdev), drivers/vfio/group.c (a
+/// group that vfio made up has a file of another name).
 #[must_use]
-pub fn vfio_group(group: u32) -> PathBuf {
-    Path::new("/dev/vfio").join(group.to_string())
+pub fn vfio_files(group: Option<&str>, devices: &[String]) -> Vec<PathBuf> {
+    let dir = Path::new("/dev/vfio");
+    let groups = group.into_iter().flat_map(|number| [number.to_owned(), made_up(number)]);
+    let devices = devices.iter().map(|name| dir.join("devices").join(name));
+    groups.map(|name| dir.join(name)).chain(devices).collect()
+}
+
+/// The file of a group that stands for a function without an IOMMU, below `/dev/vfio`.
+#[must_use]
+pub fn made_up(group: &str) -> String {
+    format!("noiommu-{group}")
 }
 
 /// The most descriptors of a process that are looked at.
 const MOST: usize = 1 << 16;
 
-/// The programs below a `/proc` that have a file open; only root sees them all.
+/// The programs below a `/proc` that have one of the files open; only root sees them all.
 ///
 /// # Errors
 /// When the processes can not be listed.
-pub fn of(proc: &Path, file: &Path) -> io::Result<Vec<Holder>> {
+pub fn of(proc: &Path, files: &[PathBuf]) -> io::Result<Vec<Holder>> {
     let mut holders = Vec::new();
     for process in fs::read_dir(proc)?.filter_map(Result::ok) {
         let Some(number) = process.file_name().to_str().and_then(|name| name.parse().ok()) else {
             continue;
         };
-        if has_open(&process.path(), file) {
+        if has_open(&process.path(), files) {
             let name = fs::read_to_string(process.path().join("comm")).unwrap_or_default();
             holders.push(Holder { process: number, name: name.trim().to_owned() });
         }
@@ -47,11 +57,11 @@ pub fn of(proc: &Path, file: &Path) -> io::Result<Vec<Holder>> {
     Ok(holders)
 }
 
-fn has_open(process: &Path, file: &Path) -> bool {
+fn has_open(process: &Path, files: &[PathBuf]) -> bool {
     // Processes that ended meanwhile, and those of others, have no list.
     let Ok(descriptors) = fs::read_dir(process.join("fd")) else { return false };
     let mut descriptors = descriptors.filter_map(Result::ok).take(MOST);
-    descriptors.any(|one| fs::read_link(one.path()).is_ok_and(|target| target == file))
+    descriptors.any(|one| fs::read_link(one.path()).is_ok_and(|target| files.contains(&target)))
 }
 
 #[cfg(test)]
@@ -63,11 +73,11 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         let held = fs::File::open(file.path()).unwrap();
 
-        let holders = of(Path::new("/proc"), file.path()).unwrap();
+        let holders = of(Path::new("/proc"), &[file.path().to_owned()]).unwrap();
 
         let numbers: Vec<u32> = holders.iter().map(|one| one.process).collect();
         assert_eq!(numbers, [std::process::id()]);
-        assert_eq!(of(Path::new("/proc"), Path::new("/dev/vfio/none")).unwrap(), []);
+        assert_eq!(of(Path::new("/proc"), &["/dev/vfio/none".into()]).unwrap(), []);
         drop(held);
     }
 }

@@ -452,4 +452,4 @@ impl Value {
     }
 }
 
-pub(crate) use self::thread::read as read_thread;
+pub(crate) use self::{driver::users, thread::read as read_thread};

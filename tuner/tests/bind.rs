@@ -174,7 +174,7 @@ fn what_is_not_there_is_a_mistake_of_the_command_line() {
 fn a_device_of_which_nobody_knows_the_driver_is_not_guessed() {
     let machine = machine("");
     link(machine.path(), "../../drivers/vfio-pci", &format!("sys/bus/pci/devices/{PORT}/driver"));
-    put(machine.path(), "barewire/asked/vfio/users/1.json", "{\"is\":[]}");
+    put(machine.path(), &format!("barewire/asked/vfio/users/{PORT}.json"), "{\"is\":[]}");
 
     let (exit, _, err) = run(&machine, &format!("unbind {PORT}"));
     assert_eq!(exit, 50, "{err}");
@@ -193,7 +193,7 @@ fn a_device_is_not_taken_from_a_program_that_uses_it_nor_when_that_is_not_known(
     assert_eq!(exit, 30, "{err}");
 
     let users = "{\"is\":[{\"process\":7,\"name\":\"barewired\"}]}";
-    put(machine.path(), "barewire/asked/vfio/users/1.json", users);
+    put(machine.path(), &format!("barewire/asked/vfio/users/{PORT}.json"), users);
     let (exit, _, err) = run(&machine, &format!("unbind {PORT} --driver ice"));
     assert_eq!(exit, 50, "{err}");
     assert!(err.contains("barewired (process 7) uses it"), "{err}");

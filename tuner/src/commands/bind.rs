@@ -1,6 +1,6 @@
 //! `barewire-tune bind` and `unbind`
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
 use config::{MacAddress, PciAddress};
 use linux::pci::Function;
@@ -13,11 +13,11 @@ use super::{
 use crate::{
     Exit, Fact, Facts, Intent, Source,
     bind::{self, Accepted, Candidate, Decision},
-    executor::compile,
+    executor::{self, compile},
     hands::Hands,
-    holders::{self, Holder},
+    holders::Holder,
     journal::{self, Confirmation, Kind},
-    knob::Binding,
+    knob::{self, Binding},
 };
 
 /// Give devices to poll-mode drivers: to vfio-pci, now and at every boot.
@@ -128,7 +128,7 @@ pub(super) fn unbind(args: &Back, session: &mut Session<'_>) -> Result<Exit, Fai
             Some(driver) => Some(Binding { driver: Some(driver.clone()), only: None }),
             None => remembered,
         };
-        let users = users(&source, function)?;
+        let users = users(&source, hands, function)?;
         let to = binding.as_ref().and_then(|binding| binding.driver.as_deref());
         let candidate = bind::judge_return(&facts, function, to, &users);
         if let (Decision::Change { .. }, Some(binding)) = (&candidate.decision, binding) {
@@ -176,19 +176,17 @@ fn find<'a>(
 }
 
 /// Who uses a device that is away; that nobody can say so counts as somebody.
-fn users(source: &Source, function: &Function) -> Result<Vec<Holder>, Failure> {
-    let Some(group) = function.iommu_group else { return Ok(Vec::new()) };
-    let asked = source.ask(&format!("vfio/users/{group}"), || {
-        match holders::of(Path::new("/proc"), &holders::vfio_group(group)) {
-            Ok(users) => Fact::Is(users),
-            Err(error) => Fact::unknown(format!("the processes can not be listed: {error}")),
-        }
+fn users(source: &Source, hands: &dyn Hands, function: &Function) -> Result<Vec<Holder>, Failure> {
+    let device = function.address;
+    let asked = source.ask(&format!("vfio/users/{device}"), || match knob::users(hands, device) {
+        Ok(users) => Fact::Is(users),
+        Err(error) => Fact::unknown(executor::chain(&error)),
     });
     match asked {
         Fact::Is(users) => Ok(users),
         Fact::Absent => Ok(Vec::new()),
         Fact::Unknown { why } => {
-            let what = format!("cannot tell who uses {}: {why}", function.address);
+            let what = format!("cannot tell who uses {device}: {why}");
             Err(Stopped::new(Exit::Unknown, what).into())
         }
     }

@@ -9,7 +9,7 @@ use config::PciAddress;
 use linux::pci::Function;
 use serde::Serialize;
 
-use crate::{Fact, Source, holders::NO_IOMMU};
+use crate::{Fact, Source, holders};
 
 /// PCI functions, IOMMU, vfio.
 #[derive(Debug, Clone, Serialize)]
@@ -147,7 +147,7 @@ impl Pci {
     #[must_use]
     pub fn is_confined(&self, function: &Function) -> bool {
         function.iommu_group.is_some_and(|group| {
-            let made_up = format!("{NO_IOMMU}{group}");
+            let made_up = holders::made_up(&group.to_string());
             let files = self.vfio.files.value().into_iter().flatten();
             !files.into_iter().any(|file| file.name == made_up)
         })

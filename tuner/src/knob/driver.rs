@@ -7,7 +7,11 @@ use config::PciAddress;
 use serde::{Deserialize, Serialize};
 
 use super::KnobError;
-use crate::{bind::VFIO, hands::Hands, holders};
+use crate::{
+    bind::VFIO,
+    hands::{Hands, HandsError},
+    holders::{self, Holder},
+};
 
 /// What drives a function.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,12 +82,20 @@ pub(super) fn write(hands: &dyn Hands, device: PciAddress, to: &Binding) -> Resu
     Ok(())
 }
 
-/// Does nobody have vfio's group of the device open?
 fn nobody_uses(hands: &dyn Hands, device: PciAddress) -> Result<(), KnobError> {
-    let group = hands.link_name(&format!("sys/bus/pci/devices/{device}/iommu_group"))?;
-    let Some(group) = group.and_then(|number| number.parse().ok()) else { return Ok(()) };
-    match hands.holders(&holders::vfio_group(group))?.into_iter().next() {
+    match users(hands, device)?.into_iter().next() {
         None => Ok(()),
-        Some(holders::Holder { process, name }) => Err(KnobError::InUse { device, process, name }),
+        Some(Holder { process, name }) => Err(KnobError::InUse { device, process, name }),
+    }
+}
+
+/// The programs that have a function of vfio's, by its group or by itself.
+pub(crate) fn users(hands: &dyn Hands, device: PciAddress) -> Result<Vec<Holder>, HandsError> {
+    let dir = format!("sys/bus/pci/devices/{device}");
+    let group = hands.link_name(&format!("{dir}/iommu_group"))?;
+    let devices = hands.names(&format!("{dir}/vfio-dev"))?;
+    match holders::vfio_files(group.as_deref(), &devices).as_slice() {
+        [] => Ok(Vec::new()),
+        files => hands.holders(files),
     }
 }

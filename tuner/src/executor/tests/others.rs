@@ -45,18 +45,25 @@ fn a_device_that_a_program_uses_is_not_taken_back_and_is_when_it_has_ended() {
         .unwrap();
     put(fake.root(), "proc/635/comm", "barewired\n");
     run(&fake, &everything()).unwrap();
+    // The kernel makes it when vfio-pci has the device.
+    std::fs::create_dir_all(device.join("vfio-dev/vfio3")).unwrap();
     std::fs::create_dir(fake.root().join("proc/635/fd")).unwrap();
     let descriptor = fake.root().join("proc/635/fd/14");
-    std::os::unix::fs::symlink("/dev/vfio/12", &descriptor).unwrap();
 
-    for overwrite in [Overwrite::Nothing, Overwrite::All] {
-        assert_eq!(
-            back(&fake, overwrite),
-            ["driver of 0000:3b:00.0: barewired (process 635) uses 0000:3b:00.0: stop it first"]
-        );
-        assert!(std::fs::read_link(device.join("driver")).unwrap().ends_with("vfio-pci"));
+    for file in ["12", "noiommu-12", "devices/vfio3"] {
+        std::os::unix::fs::symlink(format!("/dev/vfio/{file}"), &descriptor).unwrap();
+        for overwrite in [Overwrite::Nothing, Overwrite::All] {
+            assert_eq!(
+                back(&fake, overwrite),
+                [
+                    "driver of 0000:3b:00.0: barewired (process 635) uses 0000:3b:00.0: stop it first"
+                ],
+                "{file}"
+            );
+            assert!(std::fs::read_link(device.join("driver")).unwrap().ends_with("vfio-pci"));
+        }
+        std::fs::remove_file(&descriptor).unwrap();
     }
-    std::fs::remove_file(descriptor).unwrap();
 
     assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
     assert!(std::fs::read_link(device.join("driver")).unwrap().ends_with("ice"));
