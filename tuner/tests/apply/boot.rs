@@ -4,8 +4,8 @@ use tuner::boot::{Arguments, MenuTool, grub};
 
 use super::*;
 
-/// A machine that GRUB starts, with kernel arguments on trial, and booted with them.
-fn on_trial(more: &[Step]) -> Machine {
+/// A machine that GRUB starts.
+fn with_grub() -> Machine {
     let machine = Machine::new();
     let menu = "menuentry 'Debian' --id 'debian' {\n\tlinux\t/boot/vmlinuz ro quiet\n}\n\
                 source ${config_directory}/custom.cfg\n";
@@ -20,14 +20,67 @@ fn on_trial(more: &[Step]) -> Machine {
         put(&machine.root(), path, text);
     }
     fs::create_dir_all(machine.root().join("etc/default/grub.d")).unwrap();
-    let content = grub::drop_in(&Arguments::from_line("nohz_full=2-3"), false);
-    let file = step(Change::File { path: grub::DROP_IN.to_owned(), content });
-    machine.plan([&[file], more].concat());
+    machine
+}
+
+fn arguments(line: &str) -> Step {
+    let content = grub::drop_in(&Arguments::from_line(line), false);
+    step(Change::File { path: grub::DROP_IN.to_owned(), content })
+}
+
+fn reboot(machine: &Machine, id: &str) {
+    put(&machine.root(), BOOT_ID, &format!("{id}\n"));
+}
+
+/// A machine that GRUB starts, with kernel arguments on trial, and booted with them.
+fn on_trial(more: &[Step]) -> Machine {
+    let machine = with_grub();
+    machine.plan([&[arguments("nohz_full=2-3")], more].concat());
     let (exit, said) = machine.apply(&[]);
     assert_eq!(exit, 40, "{said}");
-    put(&machine.root(), "proc/sys/kernel/random/boot_id", "two\n");
+    reboot(&machine, "two");
     put(&machine.root(), "proc/cmdline", "ro quiet nohz_full=2-3\n");
     machine
+}
+
+/// Which entry made kernel arguments last.
+fn made_lasting(machine: &Machine) -> serde_json::Value {
+    let verify = machine.command(&["verify", "--boot", "--json"]).output().unwrap();
+    let answer: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap();
+    answer["made_lasting"].clone()
+}
+
+#[test]
+fn of_two_trials_the_newer_one_lasts_and_the_older_one_never_overwrites_it() {
+    let machine = with_grub();
+    for line in ["nohz_full=2-3", "nohz_full=2-3 skew_tick=1"] {
+        machine.plan(vec![arguments(line)]);
+        assert_eq!(machine.apply(&[]).0, 40);
+    }
+    reboot(&machine, "two");
+    put(&machine.root(), "proc/cmdline", "ro quiet nohz_full=2-3 skew_tick=1\n");
+
+    assert_eq!(made_lasting(&machine), 3);
+    let kept = machine.text(grub::DROP_IN);
+    assert!(kept.contains("nohz_full=2-3 skew_tick=1"), "{kept}");
+    assert_eq!(made_lasting(&machine), serde_json::Value::Null);
+    assert_eq!(machine.text(grub::DROP_IN), kept);
+    assert!(machine.run(&["history", "3"]).1.contains("verify --boot of 0002"));
+}
+
+#[test]
+fn a_trial_never_overwrites_what_was_made_lasting_without_one_after_it() {
+    let machine = with_grub();
+    machine.plan(vec![arguments("nohz_full=2-3")]);
+    assert_eq!(machine.apply(&[]).0, 40);
+    machine.plan(vec![arguments("nohz_full=2-3 skew_tick=1")]);
+    assert_eq!(machine.apply(&["--without-trial-boot"]).0, 40);
+    let kept = machine.text(grub::DROP_IN);
+    reboot(&machine, "two");
+    put(&machine.root(), "proc/cmdline", "ro quiet nohz_full=2-3\n");
+
+    assert_eq!(made_lasting(&machine), serde_json::Value::Null);
+    assert_eq!(machine.text(grub::DROP_IN), kept);
 }
 
 #[test]
@@ -42,9 +95,7 @@ fn what_came_up_is_made_lasting_and_told_in_one_json_document() {
     assert_eq!(answer["events"][0]["event"], "done", "{answer:#}");
     assert!(answer["verified"].as_array().is_some_and(|all| !all.is_empty()), "{answer:#}");
     assert!(machine.text(grub::DROP_IN).contains("nohz_full=2-3"));
-    let verify = machine.command(&["verify", "--boot", "--json"]).output().unwrap();
-    let answer: serde_json::Value = serde_json::from_slice(&verify.stdout).unwrap();
-    assert_eq!(answer["made_lasting"], serde_json::Value::Null, "once is enough");
+    assert_eq!(made_lasting(&machine), serde_json::Value::Null, "once is enough");
 }
 
 #[test]
@@ -70,7 +121,7 @@ fn what_can_not_be_made_lasting_is_undone_as_a_whole_and_says_so() {
 fn after_a_reboot_verify_says_what_lapsed_and_apply_boot_sets_it_again() {
     let machine = Machine::new();
     machine.apply(&[]);
-    put(&machine.root(), "proc/sys/kernel/random/boot_id", "two\n");
+    reboot(&machine, "two");
     put(&machine.root(), SWAPPINESS, "60\n");
 
     let (exit, said) = machine.run(&["verify"]);
@@ -82,7 +133,7 @@ fn after_a_reboot_verify_says_what_lapsed_and_apply_boot_sets_it_again() {
     assert_eq!(machine.text(SWAPPINESS), "10\n");
     assert_eq!(machine.run(&["verify"]).0, 0);
     // What earlier boots set again is forgotten with them.
-    put(&machine.root(), "proc/sys/kernel/random/boot_id", "three\n");
+    reboot(&machine, "three");
     put(&machine.root(), SWAPPINESS, "60\n");
     assert_eq!(machine.run(&["apply", "--boot"]).0, 0);
     assert!(!machine.root().join(STATE).join("0002.json").exists());

@@ -25,6 +25,7 @@ use tuner::{
 };
 
 const STATE: &str = "var/lib/barewire/tune";
+const BOOT_ID: &str = "proc/sys/kernel/random/boot_id";
 const SWAPPINESS: &str = "proc/sys/vm/swappiness";
 const DROP_IN: &str = "etc/sysctl.d/90-barewire.conf";
 
@@ -85,7 +86,7 @@ impl Machine {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("root");
         for (path, text) in [
-            ("proc/sys/kernel/random/boot_id", "one\n"),
+            (BOOT_ID, "one\n"),
             ("proc/cmdline", "ro quiet\n"),
             (SWAPPINESS, "60\n"),
             ("sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n"),

@@ -19,13 +19,10 @@ pub(in crate::commands) fn promote(
 ) -> Result<Option<u32>, Failure> {
     let source = Source::at(hands.root())?;
     let boot = boot_id(hands);
-    let is_promoted = |number: u32| {
-        entries.iter().any(|e| e.is_active() && e.kind == Kind::Promotion { of: number })
-    };
-    let on_trial = entries.iter().rev().find(|entry| {
-        entry.state == State::Applied && entry.trial.is_some() && !is_promoted(entry.number)
-    });
-    let Some(tried) = on_trial else { return Ok(None) };
+    // The last one in force says all of it, as for `verify`: an older trial would take back what came after it.
+    let last =
+        entries.iter().rev().find(|entry| entry.is_active() && trial::is_wanted(&entry.steps));
+    let Some(tried) = last.filter(|entry| entry.state == State::Applied) else { return Ok(None) };
     let Some(trial) = &tried.trial else { return Ok(None) };
     if tried.boot == boot || !trial::has_come_up(&source, trial) {
         return Ok(None);
