@@ -434,7 +434,10 @@ section! {
         socket: SocketPath,
         /// The group that may use the socket, by its name in `/etc/group` or its number; the socket's mode is 0660.
         ///
-        /// No default: the daemon's own group. Who can use the socket can stop the daemon.
+        /// No default: the daemon's own group, `barewire` as a service. Who can use the socket can stop the daemon. The
+        /// daemon can give the socket only to a group that it is in itself; under the service's `PrivateUsers=yes` only to
+        /// its own, so another group takes a drop-in: `Group=` (and no `group` here), or `PrivateUsers=no` with
+        /// `SupplementaryGroups=`.
         /// ```toml
         /// group = "barewire"
         /// ```

@@ -4,9 +4,10 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     os::unix::fs::{FileTypeExt as _, PermissionsExt as _},
+    process::{Command, Output},
 };
 
-use scenarios::{Daemon, Site, capture, configs::ENDLESS, frames, http, load};
+use scenarios::{Daemon, Site, capture, configs::ENDLESS, frames, http, load, programs, skip};
 
 fn started(site: &Site) -> Daemon {
     load::started(site, ENDLESS)
@@ -235,4 +236,29 @@ fn barewire_reads_every_page_as_text_and_as_json() {
     assert!(daemon.barewire(["reload"]).status.success());
     assert!(daemon.barewire(["stop"]).status.success());
     assert_eq!(daemon.wait().status.code(), Some(0));
+}
+
+#[test]
+fn a_group_that_the_socket_can_not_be_given_to_is_named_with_what_helps() {
+    // It knows one user and one group, as a service's does under PrivateUsers=yes.
+    let in_a_namespace = |program: &str, args: &[&str]| -> Option<Output> {
+        let alone = ["--user", "--map-root-user", program];
+        Command::new("unshare").args(alone).args(args).output().ok()
+    };
+    if !in_a_namespace("true", &[]).is_some_and(|output| output.status.success()) {
+        return skip::skip("needs unshare, and the right to make a user namespace");
+    }
+    let site = Site::new();
+    let control = "[control]\nsocket = \"{dir}/control.sock\"\ngroup = \"4000123\"\n";
+    let config = site.write("barewired.toml", &format!("{ENDLESS}\n{control}"));
+    let (program, config) = (programs::barewired(), config.display().to_string());
+    let output = in_a_namespace(&program.display().to_string(), &["run", "--config", &config]);
+    let output = output.expect("it ran before");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains("control.sock can not be given to the group \"4000123\": "), "{said}");
+    for help in ["leave [control] group out", "Group=", "PrivateUsers=yes"] {
+        assert!(said.contains(help), "{help}: {said}");
+    }
+    assert!(!site.path("control.sock").exists(), "nothing stays");
 }

@@ -49,6 +49,16 @@ pub(crate) enum BindError {
     /// `[control] group` names no group.
     #[error("there is no group \"{0}\" in /etc/group")]
     NoGroup(String),
+    /// `[control] group` is a group that this process may not give a file to.
+    #[error("{} can not be given to the group \"{group}\"", .path.display())]
+    Group {
+        /// The group, as configured.
+        group: String,
+        /// The socket.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
     /// The system refuses.
     #[error("can not {what} {}", .path.display())]
     System {
@@ -72,6 +82,12 @@ impl BindError {
             Self::NoGroup(_) => {
                 "create the group (groupadd --system), or leave [control] group out"
             }
+            // chown(2): to a group of the process, and user_namespaces(7): one that the namespace maps.
+            Self::Group { .. } => {
+                "leave [control] group out, and add people to the group that barewired runs as; or let it run as that \
+                 group (a drop-in with Group=). Another of its groups will do (SupplementaryGroups=), but under \
+                 PrivateUsers=yes none is known but its own"
+            }
             Self::System { .. } => {
                 "set [control] socket to a path in a directory that barewired may write to"
             }
@@ -94,7 +110,7 @@ impl Listener {
             let path = path.to_owned();
             move |source: io::Error| BindError::System { what, path, source }
         };
-        let group = control.group.as_deref().map(group_id).transpose()?;
+        let group = control.group.as_deref().map(|name| Ok((name, group_id(name)?))).transpose()?;
         if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             DirBuilder::new()
                 .recursive(true)
@@ -115,10 +131,12 @@ impl Listener {
         // From here on the file is removed on failure, too.
         let file = (metadata.dev(), metadata.ino());
         let listener = Self { socket, path: path.to_owned(), file, _lock: lock };
-        if group.is_some() {
-            chown(path, None, group)
-                .map_err(io::Error::from)
-                .map_err(failed("change the group of"))?;
+        if let Some((name, group)) = group {
+            chown(path, None, Some(group)).map_err(|error| BindError::Group {
+                group: name.to_owned(),
+                path: path.to_owned(),
+                source: error.into(),
+            })?;
         }
         fs::set_permissions(path, Permissions::from_mode(MODE))
             .map_err(failed("set the permissions of"))?;
