@@ -214,9 +214,12 @@ fn carry(hands: &dyn Hands, journal: &Journal, entry: &mut Entry) -> Result<(), 
 fn failed(entry: &Entry, error: ApplyError) -> Stopped {
     let number = changes::numbered(entry.number);
     match error {
-        ApplyError::Left { .. } => Stopped::new(Exit::Incomplete, "apply failed")
-            .because(error)
-            .help(format!("barewire-tune history {number}; barewire-tune rollback tries again")),
+        ApplyError::Left { .. } => {
+            Stopped::new(Exit::Incomplete, "apply failed").because(error).help(format!(
+                "barewire-tune history {number}; {} tries again",
+                changes::undo(entry.number)
+            ))
+        }
         ApplyError::NotBegun(_) | ApplyError::Undone(_) => {
             Stopped::new(Exit::RolledBack, "apply failed").because(error)
         }
@@ -302,20 +305,31 @@ fn refuse_company(args: &Args, hands: &dyn Hands, steps: &[Step]) -> Result<(), 
 }
 
 /// The number of the next entry; none while an earlier one is neither done nor undone.
+///
+/// What earlier boots set again is forgotten before: it is gone with them, cut short or not.
 pub(super) fn next_number(hands: &dyn Hands, journal: &Journal) -> Result<u32, Failure> {
-    let entries = journal.entries(hands).map_err(changes::writing)?;
-    for entry in &entries {
-        let number = changes::numbered(entry.number);
+    let boot = boot_id(hands);
+    let numbers = journal.numbers(hands).map_err(changes::writing)?;
+    for number in &numbers {
+        let entry = journal.entry(hands, *number).map_err(changes::writing)?;
+        if entry.kind == Kind::Boot && entry.boot != boot {
+            journal.forget(hands, *number).map_err(changes::writing)?;
+            continue;
+        }
+        let number = changes::numbered(*number);
+        let undo = changes::undo(entry.number);
         if entry.is_cut_short() {
             let what = format!("entry {number} was cut short");
-            return Err(Stopped::refused(what).help("barewire-tune rollback").into());
+            return Err(Stopped::refused(what).help(undo).into());
         }
         if entry.waits() {
             let what = format!("entry {number} waits for its confirmation");
-            return Err(Stopped::refused(what).help("barewire-tune confirm, or rollback").into());
+            return Err(Stopped::refused(what)
+                .help(format!("barewire-tune confirm, or {undo}"))
+                .into());
         }
     }
-    let last = entries.last().map_or(0, |entry| entry.number);
+    let last = numbers.last().copied().unwrap_or_default();
     last.checked_add(1).ok_or_else(|| Stopped::refused("the journal is full").into())
 }
 

@@ -231,6 +231,11 @@ pub(super) struct Answer<'a> {
     pub(super) unread: &'a [String],
 }
 
+/// What undoes an entry and no earlier one.
+pub(super) fn undo(number: u32) -> String {
+    format!("barewire-tune rollback --to {}", numbered(number))
+}
+
 /// `0003`, as its file is called.
 pub(super) fn numbered(number: u32) -> String {
     format!("{number:04}")

@@ -35,7 +35,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     }
     if entry.is_cut_short() {
         let what = format!("entry {number} was cut short, so that there is nothing to confirm");
-        return Err(Stopped::refused(what).help("barewire-tune rollback").into());
+        return Err(Stopped::refused(what).help(changes::undo(entry.number)).into());
     }
     let Some(confirmation) = &mut entry.confirmation else {
         return Err(Stopped::new(Exit::Usage, format!("entry {number} waits for nothing")).into());

@@ -149,7 +149,9 @@ fn choose(args: &Args, entries: Vec<Entry>) -> Result<Vec<Entry>, Failure> {
         }
         None if args.pristine => 0,
         None => {
-            let last = entries.iter().rev().find(|e| e.is_active() && e.kind == Kind::Apply);
+            // What was cut short comes first, and by itself: it is what stands in the way.
+            let is_last = |e: &&Entry| e.is_active() && (e.kind == Kind::Apply || e.is_cut_short());
+            let last = entries.iter().rev().find(is_last);
             last.or_else(|| entries.iter().rev().find(|entry| entry.is_active()))
                 .map_or(u32::MAX, |entry| entry.number)
         }

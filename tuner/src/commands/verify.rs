@@ -88,8 +88,8 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         writeln!(session.out, "{word:<9} {}: {more}", one.what)?;
     }
     for number in numbers(&entries, Entry::is_cut_short) {
-        let number = changes::numbered(number);
-        writeln!(session.err, "entry {number} was cut short: `barewire-tune rollback` undoes it")?;
+        let (entry, undo) = (changes::numbered(number), changes::undo(number));
+        writeln!(session.err, "entry {entry} was cut short: `{undo}` undoes it")?;
     }
     for number in numbers(&entries, Entry::waits) {
         let number = changes::numbered(number);

@@ -143,3 +143,62 @@ fn after_a_reboot_verify_says_what_lapsed_and_apply_boot_sets_it_again() {
     assert_eq!(machine.text(SWAPPINESS), "60\n");
     assert!(!machine.root().join("etc/sysctl.d").exists());
 }
+
+/// A power cut or a kill in the middle of an entry's one effect.
+fn cut_short(machine: &Machine, entry: &str) {
+    let path = format!("{STATE}/{entry}.json");
+    let mut text: serde_json::Value = serde_json::from_str(&machine.text(&path)).unwrap();
+    text["state"] = "applying".into();
+    text["effects"][0]["progress"] = "writing".into();
+    put(&machine.root(), &path, &text.to_string());
+}
+
+/// A machine on which `apply` did its work, and `apply --boot` in the boot after it was cut short.
+fn cut_short_at_boot() -> Machine {
+    let machine = Machine::new();
+    machine.plan(vec![kernel(SWAPPINESS, "10", Form::Number)]);
+    machine.apply(&[]);
+    reboot(&machine, "two");
+    put(&machine.root(), SWAPPINESS, "60\n");
+    assert_eq!(machine.run(&["apply", "--boot"]).0, 0);
+    cut_short(&machine, "0002");
+    machine
+}
+
+#[test]
+fn a_power_cut_at_boot_leaves_no_later_boot_untuned() {
+    let machine = cut_short_at_boot();
+    reboot(&machine, "three");
+    put(&machine.root(), SWAPPINESS, "60\n");
+
+    let (exit, said) = machine.run(&["apply", "--boot"]);
+
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(machine.text(SWAPPINESS), "10\n");
+    assert!(!machine.root().join(STATE).join("0002.json").exists());
+    assert_eq!(machine.run(&["verify"]).0, 0);
+}
+
+#[test]
+fn what_undoes_a_cut_short_boot_leaves_what_was_applied() {
+    for words in [vec!["rollback"], vec!["rollback", "--to", "0002"]] {
+        let machine = cut_short_at_boot();
+        for (command, expected) in [(vec!["apply", "--boot"], 50), (vec!["verify"], 61)] {
+            let (exit, said) = machine.run(&command);
+            assert_eq!(exit, expected, "{said}");
+            assert!(said.contains("barewire-tune rollback --to 0002"), "{said}");
+        }
+
+        let (exit, said) = machine.run(&words);
+
+        assert_eq!(exit, 0, "{said}");
+        assert!(said.contains("undone: 0002\n"), "{said}");
+        assert_eq!(machine.text(SWAPPINESS), "60\n");
+        let (exit, said) = machine.run(&["apply", "--boot"]);
+        assert_eq!(exit, 0, "{said}");
+        assert_eq!(machine.text(SWAPPINESS), "10\n");
+        // The whole way back stays.
+        assert_eq!(machine.run(&["rollback"]).0, 0);
+        assert_eq!(machine.text(SWAPPINESS), "60\n");
+    }
+}

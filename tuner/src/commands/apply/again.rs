@@ -9,7 +9,7 @@ use crate::{
         Failure, Session,
         changes::{self, Stopped},
     },
-    executor::{self, ApplyError, boot_id, boot_steps, compile_each},
+    executor::{self, ApplyError, boot_steps, compile_each},
     hands::Hands,
     journal::{Effect, Entry, Journal, Kind},
     plan::Step,
@@ -23,18 +23,12 @@ pub(super) fn again(
 ) -> Result<Exit, Failure> {
     refuse_company(args, hands, &[])?;
     let journal = session.journal(hands, Duration::from_secs(60))?;
-    let (steps, effects) = forgotten(hands, &journal, session)?;
     if args.dry_run {
+        let (_, effects) = forgotten(hands, &journal, session)?;
         return dry_run(args.how(), &effects, session);
     }
     let number = next_number(hands, &journal)?;
-    // What earlier boots set is gone with them.
-    let boot = boot_id(hands);
-    for old in journal.entries(hands).map_err(changes::writing)? {
-        if old.kind == Kind::Boot && old.boot != boot {
-            journal.forget(hands, old.number).map_err(changes::writing)?;
-        }
-    }
+    let (steps, effects) = forgotten(hands, &journal, session)?;
     if effects.is_empty() {
         return nothing(args.how(), session);
     }
@@ -69,7 +63,8 @@ pub(super) fn carry_out_each(
     if failures.is_empty() {
         writeln!(
             session.err,
-            "set again as {number}; `barewire-tune rollback --to {number}` undoes it"
+            "set again as {number}; `{}` undoes it",
+            changes::undo(entry.number)
         )?;
         return Ok(exit);
     }
@@ -106,10 +101,9 @@ pub(in crate::commands) fn reassert(
     session: &mut Session<'_>,
 ) -> Result<usize, Failure> {
     let journal = session.journal(hands, Duration::from_secs(5))?;
+    let number = next_number(hands, &journal)?;
     let (steps, effects) = forgotten(hands, &journal, session)?;
-    let count = effects.len();
-    if count > 0 {
-        let number = next_number(hands, &journal)?;
+    if !effects.is_empty() {
         let mut entry = new_entry(hands, number, Kind::Boot, steps, effects);
         let (applied, failures) = executor::apply_each(hands, &journal, &mut entry, &mut |_| {})
             .map_err(|error| failed(&entry, error))?;
