@@ -9,6 +9,8 @@
 //! What can not be had is said and left out: a daemon that does not run is when a bundle is needed most. There is no
 //! packet in it and no memory; what names a network is listed in [`ABOUT`].
 
+mod unit;
+
 use std::{
     fs::{self, File},
     io::{self, Read, Write},
@@ -20,6 +22,7 @@ use std::{
 
 use serde_json::Value;
 
+use self::unit::Unit;
 use crate::client::Client;
 
 /// What the daemon is asked, and the file that its answer goes to.
@@ -44,8 +47,6 @@ const MACHINE: &[&str] = &[
 const LARGEST: u64 = 4 << 20;
 /// Seconds for the journal, whatever it holds.
 const JOURNAL_SECONDS: &str = "30";
-/// Where the packaged daemon's configuration is, when it does not answer.
-const USUAL_CONFIG: &str = "/etc/barewire/barewire.toml";
 
 /// Begins the table of contents.
 const ABOUT: &str = "\
@@ -91,31 +92,23 @@ pub(crate) async fn make(
     lines: u32,
 ) -> Result<String, BundleError> {
     let mut bundle = Bundle::create(path, now)?;
-    let mut config = PathBuf::from(USUAL_CONFIG);
+    let unit = Unit::of(&client.socket);
+    let (mut config, mut said_by) =
+        (unit.config(), "as its unit has it, for the daemon did not say");
     for name in ANSWERS {
         match client.get::<Value>(&format!("/v1/{name}")).await {
             Ok(answer) => {
                 if let Some(file) = answer.value.get("config").and_then(Value::as_str) {
-                    config = file.into();
+                    (config, said_by) = (file.into(), "the daemon says");
                 }
                 bundle.add(&format!("{name}.json"), answer.text.as_bytes())?;
             }
             Err(error) => bundle.lacks(&format!("{name}.json"), &error.to_string()),
         }
     }
+    bundle.contents += &format!("config.toml is {}: {said_by}\n", config.display());
     bundle.add_file("config.toml", &config)?;
-    bundle.add_output(
-        "journal.txt",
-        Command::new("timeout").arg(JOURNAL_SECONDS).arg("journalctl").args([
-            "--unit=barewired.service",
-            "--unit=barewired@*.service",
-            "--unit=barewire-*.service",
-            "--output=short-iso-precise",
-            "--no-pager",
-            "--quiet",
-            &format!("--lines={lines}"),
-        ]),
-    )?;
+    bundle.add_output("journal.txt", &mut journal(&unit, lines))?;
     bundle.add_output(
         "units.txt",
         Command::new("systemctl").args([
@@ -132,6 +125,16 @@ pub(crate) async fn make(
         bundle.add_file(&format!("machine{file}"), Path::new(file))?;
     }
     bundle.finish()
+}
+
+/// What the unit wrote, and those around it.
+fn journal(unit: &Unit, lines: u32) -> Command {
+    let mut command = Command::new("timeout");
+    command.arg(JOURNAL_SECONDS).arg("journalctl");
+    command.args(unit.names().iter().map(|name| format!("--unit={name}")));
+    command.args(["--unit=barewire-*.service", "--output=short-iso-precise"]);
+    command.args(["--no-pager", "--quiet"]).arg(format!("--lines={lines}"));
+    command
 }
 
 impl Bundle {

@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// Everything that is counted and measured, as OpenMetrics text for Prometheus
     Metrics(Metrics),
     /// Put everything that a bug report needs into one archive
+    ///
+    /// The journal is that of the unit that the socket belongs to (/run/barewire-edge/control.sock: barewired@edge), and
+    /// so is the configuration, if the daemon does not answer.
     DebugBundle(DebugBundle),
     /// Print the completions for a shell
     Completions {

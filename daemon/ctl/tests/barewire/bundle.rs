@@ -35,6 +35,8 @@ fn a_bundle_has_the_daemon_s_answers_its_configuration_and_the_machine() {
     assert_eq!(files["status.json"], answers[0].1);
     assert_eq!(files["plan.json"], answers[1].1);
     assert_eq!(files["config.toml"], "# mine\n");
+    let whose = format!("\nconfig.toml is {}: the daemon says\n", config.display());
+    assert!(files["contents.txt"].contains(&whose), "{files:#?}");
     assert!(files["machine/proc/version"].starts_with("Linux"), "{files:#?}");
     assert!(files["contents.txt"].contains("\ncounters.json: MISSING: "), "{files:#?}");
     assert!(said.starts_with(&files["contents.txt"]), "{said}");
@@ -63,4 +65,19 @@ fn a_bundle_is_made_without_a_daemon_and_never_over_a_file() {
     assert_eq!(again.status.code(), Some(1), "{again:?}");
     assert!(text(&again.stderr).contains("it can not be created"), "{again:?}");
     assert_eq!(unpacked(&path), files);
+}
+
+#[test]
+fn a_bundle_of_an_instance_that_does_not_run_has_that_instance_s_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bundle.tar");
+    let mut command = barewire();
+    command.args(["--socket", "/run/barewire-no-such/control.sock", "debug-bundle"]).arg(&path);
+    let made = command.output().unwrap();
+    assert_eq!(made.status.code(), Some(0), "{made:?}");
+    let contents = &unpacked(&path)["contents.txt"];
+    let missing = "\nconfig.toml: MISSING: /etc/barewire/no-such.toml: ";
+    assert!(contents.contains(missing), "{contents}");
+    let whose = "\nconfig.toml is /etc/barewire/no-such.toml: as its unit has it";
+    assert!(contents.contains(whose), "{contents}");
 }
