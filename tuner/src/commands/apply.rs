@@ -1,6 +1,7 @@
 //! `barewire-tune apply`
 
 mod again;
+mod company;
 mod keep;
 mod promote;
 mod told;
@@ -24,7 +25,7 @@ use told::{is_pending, summary};
 
 use crate::{
     Exit,
-    executor::{self, ApplyError, CompileError, DeadMan, boot_id, compile, others, trial},
+    executor::{self, ApplyError, CompileError, DeadMan, boot_id, compile, trial},
     hands::Hands,
     journal::{self, Confirmation, Deed, Effect, Entry, Guard, Journal, Kind, State},
     plan::{Blast, Plan, Step},
@@ -97,7 +98,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
             plan::make(&args.wanted, args.measure, &source, session)?
         }
     };
-    refuse_company(args, hands, &plan.steps)?;
+    company::refuse(args, hands, &plan.steps)?;
     if args.dry_run {
         let split = split(args, hands, plan.steps)?;
         let mut effects = split.effects;
@@ -276,32 +277,6 @@ fn read(file: &std::path::Path) -> Result<Plan, Failure> {
         return Err(wrong("it is too large".to_owned()));
     }
     serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))
-}
-
-/// Refuses to work against another tuner, unless the plan puts it to rest.
-fn refuse_company(args: &Args, hands: &dyn Hands, steps: &[Step]) -> Result<(), Failure> {
-    if args.adopt {
-        return Ok(());
-    }
-    let running = others::running(hands).map_err(|error| {
-        Stopped::new(Exit::Unknown, "cannot tell whether another tuner runs").because(error)
-    })?;
-    let is_stopped = |unit: &str| {
-        steps.iter().any(|step| match &step.change {
-            crate::change::Change::Unit { unit: other, state } => {
-                other == unit && *state == crate::change::UnitState::Disabled
-            }
-            _ => false,
-        })
-    };
-    let Some(other) = running.iter().find(|other| !is_stopped(&other.unit)) else { return Ok(()) };
-    let what =
-        format!("{} (process {}) tunes this machine: it {}", other.unit, other.pid, other.does);
-    let help = format!(
-        "systemctl disable --now {}; or --adopt, and what both set is whose turn it was last",
-        other.unit
-    );
-    Err(Stopped::refused(what).help(help).into())
 }
 
 /// The number of the next entry; none while an earlier one is neither done nor undone.

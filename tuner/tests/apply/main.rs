@@ -313,6 +313,14 @@ fn another_tuner_is_named_and_refused_unless_adopted() {
 
     assert_eq!(machine.apply(&["--adopt"]).0, 0);
     assert_eq!(machine.text(SWAPPINESS), "10\n");
+
+    // That was decided for later boots, too.
+    put(&machine.root(), BOOT_ID, "two\n");
+    put(&machine.root(), SWAPPINESS, "60\n");
+    let (exit, said) = machine.run(&["apply", "--boot"]);
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("warning: tuned.service (process 7) tunes this machine"), "{said}");
+    assert_eq!(machine.text(SWAPPINESS), "10\n");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Args, How, dry_run, failed, new_entry, next_number, nothing, refuse_company};
+use super::{Args, How, company, dry_run, failed, new_entry, next_number, nothing};
 use crate::{
     Exit,
     commands::{
@@ -21,7 +21,7 @@ pub(super) fn again(
     hands: &dyn Hands,
     session: &mut Session<'_>,
 ) -> Result<Exit, Failure> {
-    refuse_company(args, hands, &[])?;
+    company::warn(args, hands, session)?;
     let journal = session.journal(hands, Duration::from_secs(60))?;
     if args.dry_run {
         let (_, effects) = forgotten(hands, &journal, session)?;

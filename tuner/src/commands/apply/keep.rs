@@ -5,7 +5,7 @@ use std::time::Duration;
 use noise::spin::{Options, spin};
 use serde::Serialize;
 
-use super::{Args, carry, changes, new_entry, next_number, not_compiled, refuse_company};
+use super::{Args, carry, changes, new_entry, next_number, not_compiled};
 use crate::{
     Exit, Facts,
     commands::{Failure, Session, changes::Stopped, plan},
@@ -57,7 +57,7 @@ pub(super) fn run(
         Some(file) => super::read(file)?,
         None => plan::make(&args.wanted, args.measure, &source, session)?,
     };
-    refuse_company(args, hands, &plan.steps)?;
+    super::company::refuse(args, hands, &plan.steps)?;
     let facts = Facts::read(&source);
     let intent = session.intent(&source, &facts)?;
     let Some(cpus) = intent.workers().into_value() else {
