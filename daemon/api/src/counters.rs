@@ -88,7 +88,7 @@ pub struct WorkerCounters {
     pub burst_sizes: Vec<u64>,
     /// The longest time between two polls.
     pub worst_gap_ns: u64,
-    /// Whether the two sides of the equation are equal in this reading.
+    /// Whether the two sides of the equation are equal in this reading; see [`Balance::balanced`].
     pub balanced: bool,
 }
 
@@ -104,10 +104,35 @@ pub struct Balance {
     pub dropped: u64,
     /// Frames inside: in rings and between two turns of a worker.
     pub held: u64,
-    /// Every worker's own equation held in this reading, and `held` is what the rings can hold at most.
+    /// Every worker's own equation held in this reading, and `held` is what the rings can hold at most. `false` also when a
+    /// worker did not publish its counts in time, so that nobody can tell: [`Balance::accounting`].
     pub balanced: bool,
-    /// Readings so far in which it did not hold; each is logged as an error.
+    /// Readings so far in which frames were not accounted for, this one included; each is logged as an error.
     pub violations: u64,
+}
+
+/// What a [`Balance`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accounting {
+    /// Every frame is accounted for, and always was.
+    Whole,
+    /// A worker did not publish its counts in time, so they may not add up; they always did before.
+    Unpublished,
+    /// Frames are not accounted for, in this reading or one since the start.
+    Violated,
+}
+
+impl Balance {
+    /// Whether somebody has to look. A reading that finds a violation counts it, so what is neither balanced nor counted
+    /// is not known.
+    #[must_use]
+    pub fn accounting(&self) -> Accounting {
+        match (self.violations, self.balanced) {
+            (0, true) => Accounting::Whole,
+            (0, false) => Accounting::Unpublished,
+            _ => Accounting::Violated,
+        }
+    }
 }
 
 /// `GET /v1/drops`

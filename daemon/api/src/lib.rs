@@ -38,7 +38,8 @@ mod plan;
 mod status;
 
 pub use counters::{
-    Balance, Counters, Drops, PortCounters, Ports, StageCounters, Stages, WorkerCounters,
+    Accounting, Balance, Counters, Drops, PortCounters, Ports, StageCounters, Stages,
+    WorkerCounters,
 };
 pub use lifecycle::{LogLevel, Problem, Reload, ReloadRequest, Restart, Stopping};
 pub use meanwhile::{EventKind, KernelEvent, Meanwhile, Verdict};

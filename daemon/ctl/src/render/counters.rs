@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use api::{Counters, Drops, PortCounters, WorkerCounters};
+use api::{Accounting, Counters, Drops, PortCounters, WorkerCounters};
 
 use super::{
     Page,
@@ -19,7 +19,7 @@ pub(crate) fn counters(counters: &Counters, paint: Paint) -> String {
     let mut page = Page::new(paint);
     balance(&mut page, &counters.balance);
     page.table("", &port_table(&counters.ports));
-    page.table("", &worker_table(&counters.workers));
+    page.table("", &worker_table(counters));
     page.table("", &burst_table(&counters.workers));
     page.gap();
     drop_lines(&mut page, &counters.drops);
@@ -87,7 +87,8 @@ fn port_table(ports: &[PortCounters]) -> Table {
     table
 }
 
-fn worker_table(workers: &[WorkerCounters]) -> Table {
+fn worker_table(counters: &Counters) -> Table {
+    let accounting = counters.balance.accounting();
     let mut table = Table::new([
         ("WORKER", Right),
         ("RECEIVED", Right),
@@ -101,11 +102,14 @@ fn worker_table(workers: &[WorkerCounters]) -> Table {
         ("WORST GAP", Right),
         ("BALANCED", Left),
     ]);
-    for worker in workers {
+    for worker in &counters.workers {
         let dropped =
             worker.dropped.values().fold(0, |sum: u64, frames| sum.saturating_add(*frames));
-        let balanced =
-            if worker.balanced { Cell::new(Tone::Good, "yes") } else { Cell::new(Tone::Bad, "NO") };
+        let balanced = match (worker.balanced, accounting) {
+            (true, _) => Cell::new(Tone::Good, "yes"),
+            (false, Accounting::Unpublished) => Cell::new(Tone::Warning, "?"),
+            (false, _) => Cell::new(Tone::Bad, "NO"),
+        };
         table.row([
             worker.worker.to_string().into(),
             count(worker.received).into(),

@@ -1,6 +1,6 @@
 //! `barewire status`
 
-use api::{Balance, State, Status};
+use api::{Accounting, Balance, State, Status};
 
 use super::{
     Page, known,
@@ -108,12 +108,21 @@ pub(crate) fn balance(page: &mut Page, balance: &Balance) {
             count(balance.held),
         ),
     );
-    if !balance.balanced {
-        page.line(Tone::Bad, "NOT BALANCED: in this reading some frames are not accounted for");
-    }
-    if balance.violations > 0 {
-        let readings = count(balance.violations);
-        page.line(Tone::Bad, format_args!("not balanced in {readings} readings since the start"));
+    match balance.accounting() {
+        Accounting::Whole => {}
+        Accounting::Unpublished => page.line(
+            Tone::Warning,
+            "a worker did not publish its counts in time, so they may not add up",
+        ),
+        Accounting::Violated => {
+            let readings = count(balance.violations);
+            page.line(
+                Tone::Bad,
+                format_args!(
+                    "NOT BALANCED: frames are not accounted for, in {readings} readings since the start"
+                ),
+            );
+        }
     }
 }
 

@@ -242,11 +242,12 @@ fn header<'a>(shown: &Shown<'_>) -> Line<'a> {
         api::State::Running => "running",
         api::State::Draining => "DRAINING",
     };
-    let balance = if view.balance.balanced && view.balance.violations == 0 {
-        Span::styled("balanced", style(shown.paint, Tone::Good))
-    } else {
-        Span::styled("NOT BALANCED", style(shown.paint, Tone::Bad))
+    let (word, tone) = match view.balance.accounting() {
+        api::Accounting::Whole => ("balanced", Tone::Good),
+        api::Accounting::Unpublished => ("counts not published", Tone::Warning),
+        api::Accounting::Violated => ("NOT BALANCED", Tone::Bad),
     };
+    let balance = Span::styled(word, style(shown.paint, tone));
     let rest = format!(
         "  up {}  generation {}  process {}",
         uptime(view.uptime_seconds),

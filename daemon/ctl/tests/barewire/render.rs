@@ -20,8 +20,23 @@ fn a_balance_that_does_not_hold_is_loud() {
     let status = fixture("status.json")
         .replace("\"balanced\": true, \"violations\": 0", "\"balanced\": false, \"violations\": 2");
     let text = Daemon::json("/v1/status", status).stdout(&["status"]);
-    assert!(text.contains("NOT BALANCED"), "{text}");
-    assert!(text.contains("not balanced in 2 readings since the start"), "{text}");
+    let loud = "NOT BALANCED: frames are not accounted for, in 2 readings since the start";
+    assert!(text.contains(loud), "{text}");
+}
+
+#[test]
+fn counts_that_were_not_published_in_time_are_no_alarm() {
+    let unknown = |name: &str| fixture(name).replace("\"balanced\": true", "\"balanced\": false");
+    let daemon = Daemon::new([
+        ("/v1/status", vec![Reply::Json(200, unknown("status.json"))]),
+        ("/v1/counters", vec![Reply::Json(200, unknown("counters.json"))]),
+    ]);
+    for command in ["status", "counters"] {
+        let text = daemon.stdout(&[command]);
+        assert!(text.contains("a worker did not publish its counts in time"), "{text}");
+        assert!(!text.contains("NOT BALANCED") && !text.contains(" NO\n"), "{text}");
+    }
+    assert!(daemon.stdout(&["counters"]).contains(" ?\n"));
 }
 
 #[test]

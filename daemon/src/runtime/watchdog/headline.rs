@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use api::Accounting;
 use pipeline::histogram::Snapshot;
 
 use crate::state::State;
@@ -65,9 +66,17 @@ impl Headlines {
             state.workers.len(),
             state.ports.len(),
         );
-        let is_balanced = balance.balanced && balance.violations == 0;
         (self.since, self.totals, self.bound) = (now, totals, bound);
-        Some(if is_balanced { line } else { format!("FRAMES NOT ACCOUNTED FOR; {line}") })
+        Some(format!("{}{line}", trouble(balance.accounting())))
+    }
+}
+
+/// Comes first, in the log's words.
+fn trouble(accounting: Accounting) -> &'static str {
+    match accounting {
+        Accounting::Whole => "",
+        Accounting::Unpublished => "a worker did not publish its counts in time; ",
+        Accounting::Violated => "FRAMES ARE NOT ACCOUNTED FOR; ",
     }
 }
 
@@ -125,6 +134,19 @@ mod tests {
         let line = rates(Totals::default(), now, Duration::from_secs(5));
         assert_eq!(line, "in 3.00 Mpps, out 1.5 kpps, dropped 7 pps");
         assert_eq!(rates(now, now, Duration::from_secs(5)), "in 0 pps, out 0 pps, dropped 0 pps");
+    }
+
+    #[test]
+    fn the_alarm_is_only_about_a_violation() {
+        let trouble = |balanced, violations| {
+            let [received, sent, dropped, held] = [0; 4];
+            let balance = api::Balance { received, sent, dropped, held, balanced, violations };
+            super::trouble(balance.accounting())
+        };
+        assert_eq!(trouble(true, 0), "");
+        assert_eq!(trouble(false, 0), "a worker did not publish its counts in time; ");
+        assert_eq!(trouble(false, 1), "FRAMES ARE NOT ACCOUNTED FOR; ");
+        assert_eq!(trouble(true, 1), "FRAMES ARE NOT ACCOUNTED FOR; ", "of an earlier reading");
     }
 
     #[test]
