@@ -200,7 +200,9 @@ pub fn steps(facts: &Facts, guard: &Guard, chosen: &[Candidate], is_lasting: boo
             false => Blast::Management,
         };
         let from = one.driver.clone().map_or(Fact::Absent, Fact::Is);
-        step("VFIO-01", change, from, blast, "a poll-mode driver only opens what vfio has")
+        let scope = if is_lasting { Scope::Runtime } else { Scope::Once };
+        let why = "a poll-mode driver only opens what vfio has";
+        Step { scope, ..step("VFIO-01", change, from, blast, why) }
     });
     let why = "a binding in sysfs is forgotten at the next boot";
     let unread = || Fact::unknown("it is read when it is written");

@@ -79,6 +79,8 @@ pub struct Step {
 pub enum Scope {
     /// At once, until the next boot; `apply --boot` does it again then.
     Runtime,
+    /// At once, until the next boot, and not again.
+    Once,
     /// From the next boot on.
     Boot,
     /// At once, and from the next boot on.

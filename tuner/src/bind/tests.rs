@@ -127,7 +127,7 @@ impl Machine {
             kind: Kind::Apply,
             state: State::Applying,
             began: 0,
-            boot: None,
+            boot: crate::executor::boot_id(&hands),
             steps,
             effects,
             confirmation: None,
@@ -137,6 +137,10 @@ impl Machine {
     }
 
     fn bind(&self, addresses: &[&str]) {
+        self.bind_for(addresses, true);
+    }
+
+    fn bind_for(&self, addresses: &[&str], is_lasting: bool) {
         let facts = self.facts();
         let guard = Guard::new(&facts, &Session::default(), &[]);
         let chosen: Vec<Candidate> = addresses
@@ -146,9 +150,27 @@ impl Machine {
             })
             .collect();
         let hands = Fake::at(self.root()).unwrap();
-        let steps = steps(&facts, &guard, &chosen, true);
+        let steps = steps(&facts, &guard, &chosen, is_lasting);
         let effects = compile(&hands, &steps).unwrap();
         self.carry_out((steps, effects));
+    }
+
+    /// The kernel comes up anew, without udev.
+    fn reboot(&self, id: &str) {
+        self.file("proc/sys/kernel/random/boot_id", id);
+        for address in [PORT, OTHER] {
+            self.file(&format!("sys/bus/pci/devices/{address}/driver_override"), "(null)\n");
+            self.link("../../drivers/ice", &format!("sys/bus/pci/devices/{address}/driver"));
+        }
+    }
+
+    /// What the command does and says.
+    fn run(&self, words: &str) -> (crate::Exit, String) {
+        let root = self.root().to_str().unwrap();
+        let args = ["barewire-tune", "--root", root].into_iter().chain(words.split(' '));
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let exit = crate::commands::run(args, &Default::default(), &mut out, &mut err);
+        (exit, String::from_utf8([out, err].concat()).unwrap())
     }
 
     fn unbind(&self, address: &str) {
@@ -195,6 +217,31 @@ fn binding_twice_writes_nothing_the_second_time() {
 
     assert_eq!(again.decision, Decision::Already);
     assert_eq!(steps(&facts, &guard, &[again], true), []);
+}
+
+#[test]
+fn what_is_bound_for_once_is_in_force_until_the_next_boot_and_not_after_it() {
+    let machine = Machine::new();
+    machine.reboot("one");
+    machine.bind_for(&[PORT], false);
+    machine.bind_for(&[OTHER], true);
+    let again = |machine: &Machine| machine.run("apply --boot --dry-run");
+    let (exit, said) = machine.run("verify");
+    assert_eq!(exit, crate::Exit::Success, "{said}");
+    assert!(said.contains(&format!("took      driver of {PORT}")), "{said}");
+
+    // Somebody else took them in the same boot.
+    machine.reboot("one");
+    let (_, said) = again(&machine);
+    assert!(said.contains(PORT) && said.contains(OTHER), "{said}");
+    assert!(machine.run("verify").1.contains(&format!("CHANGED   driver of {PORT}")));
+
+    machine.reboot("two");
+    let (exit, said) = again(&machine);
+    assert_eq!(exit, crate::Exit::Success, "{said}");
+    assert!(!said.contains(PORT) && said.contains(OTHER), "{said}");
+    let (_, said) = machine.run("verify");
+    assert!(!said.contains(PORT) && said.contains(OTHER), "{said}");
 }
 
 #[test]

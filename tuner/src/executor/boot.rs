@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::compile::{CompileError, compile};
+use super::{
+    boot_id,
+    compile::{CompileError, compile},
+};
 use crate::{
     Fact,
     change::Change,
@@ -11,17 +14,20 @@ use crate::{
     plan::{Scope, Step},
 };
 
-/// The steps in force that do not outlive a reboot: of each knob the last one, in the order of their entries.
+/// The steps in force that do not outlive a reboot: of each knob the last one, in the order of their entries. What was
+/// done for one boot is in force in that one.
 ///
 /// Threads are looked for by name, for their numbers are others now. Interrupts keep the numbers of the plan, which a
 /// machine with the same devices gives again; all of them are sent to the same CPUs.
 pub fn boot_steps(hands: &dyn Hands, entries: &[Entry]) -> Vec<Step> {
+    let boot = boot_id(hands);
     let mut known = BTreeSet::new();
     let mut steps = Vec::new();
     let in_force = |entry: &&Entry| entry.is_active() && entry.kind == Kind::Apply;
     for entry in entries.iter().rev().filter(in_force) {
         for step in entry.steps.iter().rev() {
-            if is_forgotten(step) && known.insert(step.change.target()) {
+            let is_over = step.scope == Scope::Once && entry.boot != boot;
+            if is_forgotten(step) && !is_over && known.insert(step.change.target()) {
                 steps.push(without_expectation(step.clone()));
             }
         }

@@ -13,7 +13,7 @@ use crate::{
     hands::Hands,
     journal::{Deed, Entry, Progress},
     knob::{Knob, Value},
-    plan::Step,
+    plan::{Scope, Step},
 };
 
 /// One thing that was applied, and how it stands.
@@ -78,6 +78,10 @@ pub fn verify(hands: &dyn Hands, entries: &[Entry]) -> Vec<Verified> {
         let is_same_boot = entry.boot == boot;
         for effect in entry.effects.iter().rev() {
             let Deed::Turn { knob, to, .. } = &effect.deed else { continue };
+            let scope = entry.steps.get(effect.step).map(|step| step.scope);
+            if scope == Some(Scope::Once) && !is_same_boot {
+                continue;
+            }
             let standing = match &effect.progress {
                 Progress::Planned | Progress::Undone => continue,
                 Progress::Skipped { why } => Standing::Refused { why: why.clone() },

@@ -31,6 +31,7 @@ impl Scope {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Runtime => "now",
+            Self::Once => "until the next boot",
             Self::Boot => "at boot",
             Self::Both => "now and at boot",
         }
