@@ -49,7 +49,7 @@ pub struct Source {
     /// The configuration file.
     #[arg(short, long, value_name = "FILE", default_value = "/etc/barewire/barewire.toml")]
     pub config: PathBuf,
-    /// Answer in JSON on standard output.
+    /// Answer in JSON on standard output, errors included; of `run` only what is wrong with the file.
     #[arg(long)]
     pub json: bool,
 }

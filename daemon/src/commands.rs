@@ -68,15 +68,34 @@ fn load(source: &Source) -> Result<Config, Exit> {
 }
 
 fn refuse(errors: &Errors, json: bool) -> Exit {
-    if json {
-        let mut value = serde_json::to_value(errors).unwrap_or_default();
-        value["schema"] = api::SCHEMA.into();
-        if print(&format!("{value:#}\n")) == Exit::Failure {
-            return Exit::Failure;
-        }
-    }
+    let written = if json {
+        print_json(serde_json::to_value(errors).unwrap_or_default())
+    } else {
+        Exit::Success
+    };
     say(&errors.to_string());
-    Exit::Config
+    if written == Exit::Failure { written } else { Exit::Config }
+}
+
+/// What is wrong with a plan or its machine: where JSON is wanted, in the same form as what is wrong with the file.
+fn refuse_plan(source: &Source, errors: Vec<(String, Option<String>)>, exit: Exit) -> Exit {
+    for (message, help) in &errors {
+        complain(message, help.clone());
+    }
+    if !source.json {
+        return exit;
+    }
+    let file = source.config.display().to_string();
+    let each = errors.into_iter().map(|(message, help)| {
+        serde_json::json!({
+            "file": file, "line": null, "column": null, "key": "", "message": message, "help": help
+        })
+    });
+    let errors: Vec<_> = each.collect();
+    match print_json(serde_json::json!({ "errors": errors, "omitted": 0 })) {
+        Exit::Failure => Exit::Failure,
+        _ => exit,
+    }
 }
 
 fn check(source: &Source) -> Exit {
@@ -85,8 +104,7 @@ fn check(source: &Source) -> Exit {
         Err(exit) => return exit,
     };
     if source.json {
-        let value = serde_json::json!({ "schema": api::SCHEMA, "errors": [], "config": config });
-        return print(&format!("{value:#}\n"));
+        return print_json(serde_json::json!({ "errors": [], "config": config }));
     }
     let (ports, stages) = (config.ports.len(), config.stages.len());
     print(&format!("{}: ok ({ports} ports, {stages} stages)\n", source.config.display()))
@@ -95,9 +113,7 @@ fn check(source: &Source) -> Exit {
 fn graph(config: &Config, json: bool, format: GraphFormat) -> Exit {
     let graph = config.graph();
     if json {
-        let mut value = serde_json::to_value(&graph).unwrap_or_default();
-        value["schema"] = api::SCHEMA.into();
-        return print(&format!("{value:#}\n"));
+        return print_json(serde_json::to_value(&graph).unwrap_or_default());
     }
     match format {
         GraphFormat::Dot => print(&config.to_dot()),
@@ -121,17 +137,18 @@ fn plan(args: &PlanArgs) -> Exit {
     let facts = match facts {
         Ok(facts) => facts,
         Err(error) => {
-            complain(&error.to_string(), error.help());
-            return error.exit();
+            return refuse_plan(
+                &args.source,
+                vec![(error.to_string(), error.help())],
+                error.exit(),
+            );
         }
     };
     match Plan::new(&config, &facts) {
         Ok(plan) => show(&plan, args.source.json),
         Err(errors) => {
-            for error in &errors {
-                complain(&error.to_string(), Some(PlanError::help(error)));
-            }
-            Exit::Machine
+            let said = |error: &PlanError| (error.to_string(), Some(error.help()));
+            refuse_plan(&args.source, errors.iter().map(said).collect(), Exit::Machine)
         }
     }
 }
@@ -212,6 +229,12 @@ fn man(folder: &Path) -> Exit {
             Exit::Failure
         }
     }
+}
+
+/// An object of JSON, with the schema's number.
+fn print_json(mut object: serde_json::Value) -> Exit {
+    object["schema"] = api::SCHEMA.into();
+    print(&format!("{object:#}\n"))
 }
 
 /// Data to standard output. Whoever closes the pipe has seen enough.

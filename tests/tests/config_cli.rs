@@ -118,6 +118,28 @@ fn every_verb_refuses_a_bad_file_with_exit_code_2() {
 }
 
 #[test]
+fn what_is_wrong_with_a_plan_or_its_machine_is_json_in_the_file_s_form_too() {
+    let site = Site::new();
+    let good = fs::read_to_string(programs::top().join("config/examples/default.toml")).unwrap();
+    let far =
+        good.replace("workers = \"auto\"", "workers = \"1000\"").replace("\ncount = 1\n", "\n");
+    assert_ne!(far, good);
+    let file = site.write("far.toml", &far);
+    let absent = site.path("no-such-root").display().to_string();
+    for args in [&["plan", "--json"][..], &["plan", "--json", "--root", &absent]] {
+        let output = barewired(args, &file);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{args:?}: {said}");
+        let json: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+        assert_eq!((&json["schema"], &json["omitted"]), (&1.into(), &0.into()), "{json:#}");
+        let error = &json["errors"][0];
+        assert_eq!(error["file"], file.display().to_string(), "{json:#}");
+        let message = error["message"].as_str().expect("a message");
+        assert!(!message.is_empty() && said.contains(message), "{message} is not in {said}");
+    }
+}
+
+#[test]
 fn a_file_that_is_not_there_and_wrong_usage_are_exit_code_2() {
     let site = Site::new();
     let absent = barewired(&["check"], &site.path("absent.toml"));

@@ -11,7 +11,7 @@
 //! | `GET /v1/stages` | [`Stages`] |
 //! | `GET /v1/counters` | [`Counters`] |
 //! | `GET /v1/latency` | [`Latency`] |
-//! | `GET /v1/stalls?after=N` | [`Stalls`] |
+//! | `GET /v1/stalls?after=41,7` (for each worker its last one seen) | [`Stalls`] |
 //! | `GET /v1/drops` | [`Drops`] |
 //! | `GET`, `PUT /v1/log-level` | [`LogLevel`] |
 //! | `POST /v1/reload` | [`Reload`] from a [`ReloadRequest`] |

@@ -97,18 +97,18 @@ pub struct RingGauge {
     pub overflow_in_ns: Option<u64>,
 }
 
-/// `GET /v1/stalls?after=N`
+/// `GET /v1/stalls?after=41,7`: all that are there, or after these numbers, one for each worker.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stalls {
     /// [`crate::SCHEMA`]
     pub schema: u32,
     /// A gap longer than this is a stall.
     pub threshold_ns: u64,
-    /// Stalls with a number greater than the one asked for, oldest first.
+    /// Stalls with a number greater than the one asked for of their worker, oldest first.
     pub stalls: Vec<Stall>,
     /// What to ask for next time: one number for each worker, those that have ended among them.
     pub next: Vec<u64>,
-    /// Stalls since the number asked for that are not in this answer: overwritten before anyone asked for them, or more
+    /// Stalls since the numbers asked for that are not in this answer: overwritten before anyone asked for them, or more
     /// than an answer has room for.
     pub lost: u64,
     /// All stalls so far.

@@ -61,7 +61,7 @@ pub(crate) enum Command {
     Stalls(Stalls),
     /// What each stage got, where it sent it, and what it costs
     Stages,
-    /// The ports' counters, the drivers' own included
+    /// The ports' counters; the drivers' own with --driver or --json
     Ports(Ports),
     /// Dropped frames by reason, with what each reason means
     Drops(Drops),
@@ -73,7 +73,9 @@ pub(crate) enum Command {
     Stop(Stop),
     /// A live screen (q quits, p pauses, arrows switch tabs)
     Top(Top),
-    /// Everything that is counted and measured, as OpenMetrics text for Prometheus
+    /// Everything that is counted and measured, for Prometheus
+    ///
+    /// OpenMetrics on standard output; with --file the text format 0.0.4, which node_exporter reads.
     Metrics(Metrics),
     /// Put everything that a bug report needs into one archive
     ///
@@ -131,7 +133,8 @@ pub(crate) struct Stalls {
 
 #[derive(Debug, Args)]
 pub(crate) struct Metrics {
-    /// Replace this file, whole, for a collector of text files (node_exporter), instead of printing
+    /// Replace this file, whole, for a collector of text files (node_exporter), instead of printing. When the daemon does
+    /// not answer, the old file stays
     #[arg(long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 }
