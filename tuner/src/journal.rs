@@ -34,11 +34,14 @@ const PRISTINE: &str = "pristine.json";
 /// The version of the format.
 pub const VERSION: u32 = 1;
 
-/// The most entries; at one apply a day, 27 years.
+/// With more entries no new one is made; at one apply a day, 27 years. They are read all the same, and lead back.
 const MOST_ENTRIES: usize = 10_000;
 
 /// The most effects of an entry, and knobs in the pristine store.
 const MOST_EFFECTS: usize = 50_000;
+
+/// The most effects of all entries that are held in memory at once: about a gigabyte.
+const MOST_TOGETHER: usize = 1_000_000;
 
 /// The journal of a machine. While it is open, nobody else changes it.
 #[derive(Debug)]
@@ -150,6 +153,18 @@ impl Journal {
         self.put(hands, &file_name(entry.number), entry)
     }
 
+    /// Says no to one more entry where there are so many already.
+    ///
+    /// # Errors
+    /// [`JournalError::TooMany`]
+    pub fn has_room(&self, entries: usize) -> Result<(), JournalError> {
+        if entries > MOST_ENTRIES {
+            let path = self.dir.clone();
+            return Err(JournalError::TooMany { path, what: "entries", limit: MOST_ENTRIES });
+        }
+        Ok(())
+    }
+
     /// Removes an entry that says nothing about the machine any more.
     ///
     /// # Errors
@@ -226,7 +241,18 @@ pub fn entries(hands: &dyn Hands, dir: &str) -> Result<Vec<Entry>, JournalError>
         return Ok(Vec::new());
     }
     is_ours(hands, dir)?;
-    numbers(hands, dir)?.into_iter().map(|number| entry(hands, dir, number)).collect()
+    let mut entries = Vec::new();
+    let mut effects = 0;
+    for number in numbers(hands, dir)? {
+        let entry = entry(hands, dir, number)?;
+        effects += entry.effects.len();
+        if effects > MOST_TOGETHER {
+            let path = dir.to_owned();
+            return Err(JournalError::TooMany { path, what: "effects", limit: MOST_TOGETHER });
+        }
+        entries.push(entry);
+    }
+    Ok(entries)
 }
 
 fn numbers(hands: &dyn Hands, dir: &str) -> Result<Vec<u32>, JournalError> {
@@ -240,10 +266,6 @@ fn numbers(hands: &dyn Hands, dir: &str) -> Result<Vec<u32>, JournalError> {
         .collect();
     numbers.sort_unstable();
     numbers.dedup();
-    if numbers.len() > MOST_ENTRIES {
-        let path = dir.to_owned();
-        return Err(JournalError::TooMany { path, what: "entries", limit: MOST_ENTRIES });
-    }
     Ok(numbers)
 }
 

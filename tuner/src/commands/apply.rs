@@ -285,10 +285,12 @@ fn read(file: &std::path::Path) -> Result<Plan, Failure> {
 pub(super) fn next_number(hands: &dyn Hands, journal: &Journal) -> Result<u32, Failure> {
     let boot = boot_id(hands);
     let numbers = journal.numbers(hands).map_err(changes::writing)?;
+    let mut count = numbers.len();
     for number in &numbers {
         let entry = journal.entry(hands, *number).map_err(changes::writing)?;
         if entry.kind == Kind::Boot && entry.boot != boot {
             journal.forget(hands, *number).map_err(changes::writing)?;
+            count -= 1;
             continue;
         }
         let number = changes::numbered(*number);
@@ -304,6 +306,7 @@ pub(super) fn next_number(hands: &dyn Hands, journal: &Journal) -> Result<u32, F
                 .into());
         }
     }
+    journal.has_room(count).map_err(changes::writing)?;
     let last = numbers.last().copied().unwrap_or_default();
     last.checked_add(1).ok_or_else(|| Stopped::refused("the journal is full").into())
 }

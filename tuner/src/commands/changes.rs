@@ -153,7 +153,12 @@ pub(super) fn writing(error: JournalError) -> Stopped {
         JournalError::Unsafe { .. } => {
             (Exit::Refused, "chown root, chmod 0700, and look at what is in it")
         }
-        JournalError::Hands(_) | JournalError::TooMany { .. } => (Exit::Internal, ""),
+        JournalError::TooMany { .. } => (
+            Exit::Refused,
+            "remove the files of entries that `barewire-tune history` calls undone; \
+             `barewire-tune rollback --pristine` works all the same",
+        ),
+        JournalError::Hands(_) => (Exit::Internal, ""),
     };
     let stopped = Stopped::new(exit, "the journal can not be used").because(error);
     if help.is_empty() { stopped } else { stopped.help(help) }

@@ -56,7 +56,8 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     let mut events = Vec::new();
     let (mut left, mut unread) = (damaged, Vec::new());
     let mut numbers = Vec::new();
-    for mut entry in chosen.into_iter().rev() {
+    for outline in chosen.into_iter().rev() {
+        let mut entry = journal.entry(hands, outline.number).map_err(changes::writing)?;
         let undone = executor::undo(
             hands,
             &journal,
@@ -117,7 +118,8 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     Ok(exit)
 }
 
-/// The entries, and for `--pristine`, which goes without them, those that are damaged.
+/// The entries in outline, and for `--pristine`, which goes without them, those that are damaged. What was done is read
+/// when its turn comes: of a journal of any size, one entry is in memory.
 fn read(
     args: &Args,
     hands: &dyn Hands,
@@ -127,7 +129,7 @@ fn read(
     let mut damaged = Vec::new();
     for number in journal.numbers(hands).map_err(changes::writing)? {
         match journal.entry(hands, number) {
-            Ok(entry) => entries.push(entry),
+            Ok(entry) => entries.push(Entry { steps: Vec::new(), effects: Vec::new(), ..entry }),
             Err(error) if args.pristine => damaged.push(executor::chain(&error)),
             Err(error) => {
                 return Err(changes::writing(error).ending(Exit::Incomplete).into());

@@ -202,3 +202,75 @@ fn what_undoes_a_cut_short_boot_leaves_what_was_applied() {
         assert_eq!(machine.text(SWAPPINESS), "60\n");
     }
 }
+
+/// The journal's entries.
+fn entries(machine: &Machine) -> usize {
+    let names = fs::read_dir(machine.root().join(STATE)).unwrap().map(|file| file.unwrap());
+    let is_entry = |name: &str| name.starts_with(|c: char| c.is_ascii_digit());
+    names.filter(|file| is_entry(file.file_name().to_str().unwrap())).count()
+}
+
+/// Somebody else sets it, and `watch` sets it again.
+fn drift(machine: &Machine, value: usize) {
+    put(&machine.root(), SWAPPINESS, &format!("{value}\n"));
+    let last = machine.dir.path().join("watch.json");
+    let words = ["watch", "--policy", "reassert", "--last", last.to_str().unwrap()];
+    let (exit, said) = machine.run(&words);
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(machine.text(SWAPPINESS), "10\n", "{said}");
+}
+
+#[test]
+fn a_machine_that_drifts_for_ever_takes_one_entry_and_leads_back() {
+    let machine = Machine::new();
+    let before = machine.all();
+    machine.apply(&[]);
+
+    for value in 100..150 {
+        drift(&machine, value);
+    }
+
+    assert_eq!(entries(&machine), 1);
+    let (exit, said) = machine.run(&["rollback"]);
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(machine.all(), before);
+}
+
+#[test]
+fn in_a_later_boot_what_drifts_leads_back_to_what_that_boot_began_with() {
+    const THP: &str = "sys/kernel/mm/transparent_hugepage/enabled";
+    const INTERRUPT: &str = "proc/irq/24/smp_affinity_list";
+    let machine = Machine::new();
+    put(&machine.root(), INTERRUPT, "0-7\n");
+    machine.plan(vec![
+        kernel(SWAPPINESS, "10", Form::Number),
+        kernel(THP, "never", Form::Choice),
+        kernel(INTERRUPT, "0-1", Form::CpuList),
+    ]);
+    machine.apply(&[]);
+    reboot(&machine, "two");
+    // The kernel's own value is another one now.
+    put(&machine.root(), INTERRUPT, "0-7\n");
+    drift(&machine, 55);
+    assert_eq!(machine.text(INTERRUPT), "0-1\n");
+    for value in 100..110 {
+        drift(&machine, value);
+    }
+    assert_eq!(entries(&machine), 2);
+
+    // What is new in this boot goes into the same entry, and what is gone goes from it.
+    put(&machine.root(), THP, "always [madvise] never\n");
+    fs::remove_file(machine.root().join(INTERRUPT)).unwrap();
+    drift(&machine, 110);
+    assert_eq!(entries(&machine), 2);
+    let (_, said) = machine.run(&["history", "2"]);
+    assert!(said.contains("applied; 2 steps, 2 effects"), "{said}");
+    assert!(said.contains("swappiness: 55 -> 10  [done]  TEST-01"), "{said}");
+
+    let (exit, said) = machine.run(&["rollback", "--to", "2"]);
+
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(machine.text(SWAPPINESS), "55\n");
+    assert_eq!(machine.text(THP), "always [madvise] never\n");
+    assert_eq!(machine.run(&["rollback"]).0, 0);
+}

@@ -48,6 +48,34 @@ fn a_damaged_journal_is_named_and_the_pristine_store_still_leads_back() {
 }
 
 #[test]
+fn a_full_journal_takes_no_more_entries_and_still_leads_back() {
+    let machine = Machine::new();
+    let before = machine.all();
+    machine.apply(&[]);
+    let state = machine.root().join(STATE);
+    let text = machine.text(&format!("{STATE}/0001.json"));
+    let mut entry: serde_json::Value = serde_json::from_str(&text).unwrap();
+    (entry["state"], entry["effects"]) = ("undone".into(), serde_json::json!([]));
+    for number in 2..=10_001 {
+        entry["number"] = number.into();
+        fs::write(state.join(format!("{number:04}.json")), entry.to_string()).unwrap();
+    }
+    machine.plan(vec![kernel(SWAPPINESS, "20", Form::Number)]);
+
+    let (exit, said) = machine.apply(&[]);
+    assert_eq!(exit, 50, "{said}");
+    assert!(said.contains("rollback --pristine") && said.contains("holds more than"), "{said}");
+    assert_eq!(machine.run(&["verify"]).0, 0);
+    let (exit, said) = machine.run(&["history"]);
+    assert_eq!((exit, said.lines().count()), (0, 10_001));
+
+    let (exit, said) = machine.run(&["rollback", "--pristine"]);
+
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(machine.all(), before);
+}
+
+#[test]
 fn a_journal_that_others_may_write_is_not_trusted() {
     let machine = Machine::new();
     machine.apply(&[]);

@@ -57,17 +57,25 @@ pub(super) fn carry_out_each(
         Err(ApplyError::NotBegun(_) | ApplyError::Undone(_)) => (Exit::RolledBack, Vec::new()),
         Err(ApplyError::Left { left, .. }) => (Exit::Incomplete, left.clone()),
     };
-    how.answer(exit, Some(entry.number), &events, &left, session)?;
+    let number = match &result {
+        Ok(_) => folded(hands, journal, &entry, session)?,
+        Err(_) => Some(entry.number),
+    };
+    how.answer(exit, number, &events, &left, session)?;
     let (applied, failures) = result.map_err(|error| failed(&entry, error))?;
-    let number = changes::numbered(entry.number);
     if failures.is_empty() {
-        writeln!(
-            session.err,
-            "set again as {number}; `{}` undoes it",
-            changes::undo(entry.number)
-        )?;
+        match number {
+            Some(number) => writeln!(
+                session.err,
+                "set again as {}; `{}` undoes it",
+                changes::numbered(number),
+                changes::undo(number)
+            )?,
+            None => writeln!(session.err, "set again; what set it before undoes it")?,
+        }
         return Ok(exit);
     }
+    let number = changes::numbered(number.unwrap_or(entry.number));
     for failure in &failures {
         writeln!(session.err, "not set: {}", failure.trim_end())?;
     }
@@ -77,6 +85,22 @@ pub(super) fn carry_out_each(
         failures.len()
     );
     Err(Stopped::new(exit, what).help(format!("barewire-tune history {number}")).into())
+}
+
+/// The entry that leads back from what was set again, if earlier ones do not.
+fn folded(
+    hands: &dyn Hands,
+    journal: &Journal,
+    entry: &Entry,
+    session: &mut Session<'_>,
+) -> Result<Option<u32>, Failure> {
+    let error = match executor::fold(hands, journal, entry.clone()) {
+        Ok(number) => return Ok(number),
+        Err(error) => executor::chain(&error),
+    };
+    // It leads back as it is.
+    writeln!(session.err, "warning: an entry of its own is left: {error}")?;
+    Ok(Some(entry.number))
 }
 
 /// What is in force and the kernel does not have: since a boot, or because somebody set it otherwise.
@@ -107,6 +131,7 @@ pub(in crate::commands) fn reassert(
         let mut entry = new_entry(hands, number, Kind::Boot, steps, effects);
         let (applied, failures) = executor::apply_each(hands, &journal, &mut entry, &mut |_| {})
             .map_err(|error| failed(&entry, error))?;
+        folded(hands, &journal, &entry, session)?;
         for failure in failures {
             writeln!(session.err, "warning: not set: {}", failure.trim_end())?;
         }
