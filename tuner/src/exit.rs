@@ -14,7 +14,7 @@ pub enum Exit {
     Warnings = 10,
     /// `gate`, `verify`: at least one check is bad.
     Bad = 20,
-    /// `gate`, `verify`: something that has to be known is not (not root, no such file).
+    /// `gate`, `verify`, and what changes the machine: something that has to be known is not (not root, no such file).
     Unknown = 30,
     /// What was applied needs a reboot to take effect.
     PendingReboot = 40,
@@ -48,8 +48,8 @@ impl serde::Serialize for Exit {
 pub(crate) const TABLE: &str = "Exit codes:
   0   did what was asked (gate, verify: all good)
   10  gate --strict: at least one warning
-  20  at least one check is bad
-  30  something that has to be known could not be read: never success
+  20  gate, verify: at least one is bad (analyze answers 0, whatever it finds)
+  30  gate, verify, and what changes the machine: something that has to be known could not be read
   40  a reboot is pending
   50  refused, because it could lock somebody out or break the machine
   60  apply failed, everything is undone

@@ -5,7 +5,7 @@
 //! | `setup` | installs what is missing; says what and why; does nothing when all is there |
 //! | `demo` | builds release, runs barewired on real traffic, prints what happened |
 //! | `test` | set-up, then every test: nextest, doctests, loom |
-//! | `ci` | `lint`, `test`, and a short `fuzz` |
+//! | `ci` | `lint`, `test`, a short `fuzz`, and the lab's short tests: as root; where they can not run, it says so |
 //! | `lint` | formatting, lints, docs, licences and the direction of the crates' arrows |
 //! | `fuzz` | coverage-guided fuzzing of the parsers, for so many seconds each |
 //! | `loom` | the rings' model checks alone |
@@ -69,7 +69,8 @@ enum Command {
     Demo(demo::Options),
     /// Run every test
     Test(test::Options),
-    /// Run what CI runs: formatting, lints, docs, arrows, licences, every test, and a short fuzz
+    /// Run what CI runs: formatting, lints, docs, arrows, licences, every test, a short fuzz; as root the lab's short tests
+    /// too, which are skipped, loudly, where they can not run
     Ci,
     /// Check what can be checked without running anything
     Lint,
