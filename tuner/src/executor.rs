@@ -12,6 +12,7 @@ mod compile;
 mod dead_man;
 mod diff;
 mod fold;
+mod imagined;
 pub mod others;
 mod perform;
 pub mod trial;
@@ -25,9 +26,10 @@ pub use compile::{CompileError, compile};
 pub(crate) use dead_man::READY;
 pub use dead_man::{DeadMan, DeadManError, detach, disarm};
 pub use fold::fold;
+pub use imagined::Imagined;
 pub use perform::{Applied, ApplyError, apply, apply_each};
 pub(crate) use undo::chain;
-pub use undo::{Overwrite, UndoneEntry, undo};
+pub use undo::{Overwrite, UndoneEntry, imagine, undo};
 pub use verify::{Standing, Verified, verify};
 
 /// What is told while it goes on.

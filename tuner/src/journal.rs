@@ -47,7 +47,8 @@ const MOST_TOGETHER: usize = 1_000_000;
 #[derive(Debug)]
 pub struct Journal {
     dir: String,
-    _lock: Lock,
+    /// None for who only looks.
+    _lock: Option<Lock>,
 }
 
 /// Why the journal can not be read or written.
@@ -112,7 +113,20 @@ impl Journal {
         }
         is_ours(hands, &dir)?;
         let lock = hands.lock(&format!("{dir}/lock"), wait)?;
-        Ok(Self { dir, _lock: lock })
+        Ok(Self { dir, _lock: Some(lock) })
+    }
+
+    /// The journal for who only looks: it waits for nobody, and makes nothing; none where there is none.
+    ///
+    /// # Errors
+    /// [`JournalError`]
+    pub fn look(hands: &dyn Hands, dir: &str) -> Result<Option<Self>, JournalError> {
+        let dir = dir.trim_matches('/').to_owned();
+        if hands.look(&dir)? == There::Nothing {
+            return Ok(None);
+        }
+        is_ours(hands, &dir)?;
+        Ok(Some(Self { dir, _lock: None }))
     }
 
     /// Where it is, from the root.

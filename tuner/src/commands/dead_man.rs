@@ -35,6 +35,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         pristine: false,
         force: false,
         unless_confirmed: true,
+        dry_run: false,
         json: false,
     };
     rollback::run(&args, &mut silent)

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     Exit,
-    executor::{self, Overwrite, boot_id},
+    executor::{self, Event, Imagined, Overwrite, boot_id},
     hands::Hands,
     journal::{Entry, Journal, Kind},
 };
@@ -28,17 +28,29 @@ pub(super) struct Args {
     /// Do nothing if the entry was confirmed: for the dead man's switch.
     #[arg(long, requires = "to")]
     pub(super) unless_confirmed: bool,
+    /// Say what would be put back, and what would not and why, and do nothing; the exit code is that of the rollback.
+    /// Whether a program uses a device is not asked.
+    #[arg(long)]
+    pub(super) dry_run: bool,
     /// Answer in JSON.
     #[arg(long)]
     pub(super) json: bool,
 }
 
+/// How it went.
+#[derive(Debug, Default)]
+struct Gone {
+    numbers: Vec<u32>,
+    left: Vec<String>,
+    unread: Vec<String>,
+}
+
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let hands = session.hands()?;
     let hands: &dyn Hands = &hands;
-    // The switch must not give way to an `apply` that hangs.
-    let wait = Duration::from_secs(if args.unless_confirmed { 600 } else { 5 });
-    let journal = session.journal(hands, wait)?;
+    let Some(journal) = open(args, hands, session)? else {
+        return answer(args, &Gone::default(), &[], session);
+    };
     let (entries, damaged) = read(args, hands, &journal)?;
     if args.unless_confirmed {
         let entry = entries.iter().find(|entry| Some(entry.number) == args.to);
@@ -54,59 +66,97 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
     };
     let chosen = choose(args, entries)?;
     let mut events = Vec::new();
-    let (mut left, mut unread) = (damaged, Vec::new());
-    let mut numbers = Vec::new();
+    let mut gone = Gone { left: damaged, ..Gone::default() };
+    let mut imagined = Imagined::default();
+    let mut tell = telling(args, session, &mut events);
     for outline in chosen.into_iter().rev() {
         let mut entry = journal.entry(hands, outline.number).map_err(changes::writing)?;
-        let undone = executor::undo(
-            hands,
-            &journal,
-            &mut entry,
-            overwrite,
-            &mut session.telling(args.json, &mut events),
-        )
+        let undone = match args.dry_run {
+            true => executor::imagine(hands, &mut imagined, &entry, overwrite, &mut tell),
+            false => executor::undo(hands, &journal, &mut entry, overwrite, &mut tell),
+        }
         .map_err(|error| Stopped::new(Exit::Incomplete, "rollback stopped").because(error))?;
-        numbers.push(entry.number);
-        left.extend(undone.kept);
-        unread.extend(undone.unread);
+        gone.numbers.push(entry.number);
+        gone.left.extend(undone.kept);
+        gone.unread.extend(undone.unread);
     }
     if args.pristine {
-        pristine(
-            args,
-            hands,
-            &journal,
-            (&mut left, &mut unread),
-            &mut session.telling(args.json, &mut events),
-        )?;
+        pristine(args, hands, &journal, &mut imagined, &mut gone, &mut tell)?;
     }
+    drop(tell);
+    answer(args, &gone, &events, session)
+}
+
+/// The journal; none where there is none and nothing would be written.
+fn open(args: &Args, hands: &dyn Hands, session: &Session<'_>) -> Result<Option<Journal>, Failure> {
+    if args.dry_run {
+        let dir = session.common.state.path()?;
+        return Journal::look(hands, &dir).map_err(|error| changes::reading(error).into());
+    }
+    // The switch must not give way to an `apply` that hangs.
+    let wait = Duration::from_secs(if args.unless_confirmed { 600 } else { 5 });
+    session.journal(hands, wait).map(Some)
+}
+
+/// Remembers each thing that is, or would be, put back, and tells it unless the answer is JSON.
+fn telling<'a>(
+    args: &Args,
+    session: &'a mut Session<'_>,
+    events: &'a mut Vec<Event>,
+) -> Box<dyn FnMut(Event) + 'a> {
+    if !args.dry_run {
+        return Box::new(session.telling(args.json, events));
+    }
+    let is_json = args.json;
+    Box::new(move |event| {
+        if !is_json {
+            let line = match &event {
+                Event::Restored { what, to } => format!("would restore  {what}: {to}"),
+                Event::Kept { what, why } => format!("would keep     {what}: {}", why.trim_end()),
+                Event::Unseen { what, why } => format!("can not see    {what}: {}", why.trim_end()),
+                Event::Done { what, .. }
+                | Event::Skipped { what, .. }
+                | Event::Differs { what, .. }
+                | Event::Failed { what, .. } => what.clone(),
+            };
+            // As with what is done: that nobody listens stops nothing.
+            let _ = writeln!(session.out, "{line}");
+        }
+        events.push(event);
+    })
+}
+
+fn answer(
+    args: &Args,
+    gone: &Gone,
+    events: &[Event],
+    session: &mut Session<'_>,
+) -> Result<Exit, Failure> {
+    let Gone { numbers, left, unread } = gone;
     let exit = match (left.is_empty(), unread.is_empty()) {
         (true, true) => Exit::Success,
         (true, false) => Exit::Unknown,
         (false, _) => Exit::Incomplete,
     };
     if args.json {
-        let answer = Answer {
-            version: 1,
-            end: exit.into(),
-            entries: numbers,
-            events: &events,
-            left: &left,
-            unread: &unread,
-        };
-        session.json(&answer)?;
+        let entries = numbers.clone();
+        session.json(&Answer { version: 1, end: exit.into(), entries, events, left, unread })?;
         return Ok(exit);
     }
+    let would = if args.dry_run { "would be " } else { "" };
     match (exit, numbers.as_slice()) {
+        (Exit::Success, []) if args.dry_run => writeln!(session.err, "there is nothing to undo")?,
         (Exit::Success, []) => writeln!(session.err, "there was nothing to undo")?,
         (Exit::Success, numbers) => {
             let all: Vec<String> = numbers.iter().map(|n| changes::numbered(*n)).collect();
-            writeln!(session.err, "undone: {}", all.join(", "))?;
+            writeln!(session.err, "{would}undone: {}", all.join(", "))?;
         }
         _ => {
-            for what in &left {
-                writeln!(session.err, "not undone: {}", what.trim_end())?;
+            let would = if args.dry_run { "would not be" } else { "not" };
+            for what in left {
+                writeln!(session.err, "{would} undone: {}", what.trim_end())?;
             }
-            for what in &unread {
+            for what in unread {
                 writeln!(session.err, "not known: {}", what.trim_end())?;
             }
             writeln!(
@@ -171,8 +221,9 @@ fn pristine(
     args: &Args,
     hands: &dyn Hands,
     journal: &Journal,
-    (left, unread): (&mut Vec<String>, &mut Vec<String>),
-    tell: &mut dyn FnMut(executor::Event),
+    imagined: &mut Imagined,
+    gone: &mut Gone,
+    tell: &mut dyn FnMut(Event),
 ) -> Result<(), Failure> {
     let boot = boot_id(hands);
     let known = journal
@@ -183,10 +234,10 @@ fn pristine(
             continue;
         }
         let what = first.knob.name();
-        let now = match first.knob.read(hands) {
+        let now = match imagined.read(hands, &first.knob) {
             Ok(now) => now,
             Err(error) => {
-                unread.push(format!("{what}: {}", executor::chain(&error)));
+                gone.unread.push(format!("{what}: {}", executor::chain(&error)));
                 continue;
             }
         };
@@ -194,16 +245,20 @@ fn pristine(
             continue;
         }
         if first.knob.is_file() && !args.force {
-            left.push(format!(
+            gone.left.push(format!(
                 "{what}: it is {}, and was {}",
                 now.summary(),
                 first.value.summary()
             ));
             continue;
         }
-        match first.knob.write(hands, &first.value) {
-            Ok(()) => tell(executor::Event::Restored { what, to: first.value.summary() }),
-            Err(error) => left.push(format!("{what}: {}", executor::chain(&error))),
+        let written = match args.dry_run {
+            true => imagined.write(hands, &first.knob, &first.value),
+            false => first.knob.write(hands, &first.value),
+        };
+        match written {
+            Ok(()) => tell(Event::Restored { what, to: first.value.summary() }),
+            Err(error) => gone.left.push(format!("{what}: {}", executor::chain(&error))),
         }
     }
     Ok(())

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::{Event, boot_id, perform::comes_and_goes};
+use super::{Event, Imagined, boot_id, perform::comes_and_goes};
 use crate::{
-    hands::Hands,
+    hands::{Hands, HandsError},
     journal::{Deed, Entry, Journal, JournalError, Progress, State, Way},
     knob::{Knob, KnobError, Value},
 };
@@ -56,28 +56,30 @@ pub fn undo(
     overwrite: Overwrite,
     tell: &mut dyn FnMut(Event),
 ) -> Result<UndoneEntry, JournalError> {
-    // A kill may have come between the last effect and the command that tells of it.
-    let is_any = entry.state == State::Undoing
-        || entry.state != State::Applied
-            && entry.effects.iter().any(|effect| effect.progress == Progress::Undone);
+    let mut way_back = WayBack::of(hands, Doing::Really(journal), entry, overwrite);
     entry.state = State::Undoing;
-    let mut way_back = WayBack {
-        hands,
-        journal,
-        overwrite,
-        is_same_boot: entry.boot == boot_id(hands),
-        is_any,
-        is_told: false,
-        never_ran: BTreeSet::new(),
-        undone: UndoneEntry::default(),
-    };
-    for index in (0..entry.effects.len()).rev() {
-        way_back.effect(entry, index, tell)?;
-    }
+    way_back.effects(entry, tell)?;
     let undone = way_back.undone;
     entry.state = if undone.is_whole() { State::Undone } else { State::Incomplete };
     journal.save(hands, entry)?;
     Ok(undone)
+}
+
+/// What [`undo`] would do, after all that was imagined before; nothing is written. Whether a program uses a device is
+/// not asked.
+///
+/// # Errors
+/// None: nothing is written down.
+pub fn imagine(
+    hands: &dyn Hands,
+    imagined: &mut Imagined,
+    entry: &Entry,
+    overwrite: Overwrite,
+    tell: &mut dyn FnMut(Event),
+) -> Result<UndoneEntry, JournalError> {
+    let mut way_back = WayBack::of(hands, Doing::Imagined(imagined), entry, overwrite);
+    way_back.effects(&mut entry.clone(), tell)?;
+    Ok(way_back.undone)
 }
 
 /// Undoes the effects of one step, and leaves the others as they are.
@@ -92,15 +94,11 @@ pub(super) fn undo_step(
     tell: &mut dyn FnMut(Event),
 ) -> Result<UndoneEntry, JournalError> {
     let mut way_back = WayBack {
-        hands,
-        journal,
-        overwrite: Overwrite::Values,
         is_same_boot: true,
         is_any: false,
         // That it was begun is enough.
         is_told: true,
-        never_ran: BTreeSet::new(),
-        undone: UndoneEntry::default(),
+        ..WayBack::of(hands, Doing::Really(journal), entry, Overwrite::Values)
     };
     for index in (0..entry.effects.len()).rev() {
         if entry.effects[index].step == step {
@@ -110,9 +108,15 @@ pub(super) fn undo_step(
     Ok(way_back.undone)
 }
 
+/// Whether it is done, or only said what would be.
+enum Doing<'a> {
+    Really(&'a Journal),
+    Imagined(&'a mut Imagined),
+}
+
 struct WayBack<'a> {
     hands: &'a dyn Hands,
-    journal: &'a Journal,
+    doing: Doing<'a>,
     overwrite: Overwrite,
     is_same_boot: bool,
     /// Was anything put back that a command has to tell of?
@@ -124,7 +128,32 @@ struct WayBack<'a> {
     undone: UndoneEntry,
 }
 
-impl WayBack<'_> {
+impl<'a> WayBack<'a> {
+    fn of(hands: &'a dyn Hands, doing: Doing<'a>, entry: &Entry, overwrite: Overwrite) -> Self {
+        // A kill may have come between the last effect and the command that tells of it.
+        let is_any = entry.state == State::Undoing
+            || entry.state != State::Applied
+                && entry.effects.iter().any(|effect| effect.progress == Progress::Undone);
+        Self {
+            hands,
+            doing,
+            overwrite,
+            is_same_boot: entry.boot == boot_id(hands),
+            is_any,
+            is_told: false,
+            never_ran: BTreeSet::new(),
+            undone: UndoneEntry::default(),
+        }
+    }
+
+    fn effects(
+        &mut self,
+        entry: &mut Entry,
+        tell: &mut dyn FnMut(Event),
+    ) -> Result<(), JournalError> {
+        (0..entry.effects.len()).rev().try_for_each(|index| self.effect(entry, index, tell))
+    }
+
     fn effect(
         &mut self,
         entry: &mut Entry,
@@ -147,12 +176,10 @@ impl WayBack<'_> {
             Deed::Run { way: Way::Back, .. } if !self.is_any => {}
             Deed::Run { command, way: Way::Back } => {
                 entry.effects[index].progress = Progress::Undoing;
-                self.journal.save(self.hands, entry)?;
-                self.is_told = true;
-                let words: Vec<&str> = command.iter().map(String::as_str).collect();
+                self.write_down(entry)?;
                 let what = command.join(" ");
-                entry.effects[index].progress = match self.hands.must_run(&words) {
-                    Ok(_) => {
+                entry.effects[index].progress = match self.run(&command) {
+                    Ok(()) => {
                         tell(Event::Restored { what, to: "run".to_owned() });
                         Progress::Undone
                     }
@@ -179,36 +206,58 @@ impl WayBack<'_> {
         (knob, from, to): (Knob, Value, Value),
         tell: &mut dyn FnMut(Event),
     ) -> Result<(), JournalError> {
-        let (hands, journal) = (self.hands, self.journal);
         let before = entry.effects[index].progress.clone();
-        let what = knob.name();
         if !knob.is_lasting() && !self.is_same_boot {
             // The kernel began anew.
             entry.effects[index].progress = Progress::Undone;
             return Ok(());
         }
-        let is_told = &mut self.is_told;
-        let tried = restore(
-            &Restore { hands, knob: &knob, from: &from, to: &to, before: &before },
-            self.overwrite,
-            || {
+        let what = knob.name();
+        entry.effects[index].progress = match self.judge(&knob, (&from, &to), &before) {
+            Judged::Already => Progress::Undone,
+            Judged::Ours => {
                 entry.effects[index].progress = Progress::Undoing;
                 // One of many, as when they were begun: what the journal knows of it is enough to do this again.
-                if *is_told && comes_and_goes(&knob) {
-                    return Ok(());
+                if !(self.is_told && comes_and_goes(&knob)) {
+                    self.write_down(entry)?;
                 }
-                journal.save(hands, entry)?;
-                *is_told = true;
-                Ok(())
-            },
-        );
-        entry.effects[index].progress = match tried {
-            Ok(Restored::Already) => Progress::Undone,
+                let done = self.put_back(&knob, &from);
+                self.restored((&knob, &from), done, tell).unwrap_or(before)
+            }
+            Judged::Theirs { now } => {
+                self.keep(tell, what, theirs(&to, &now));
+                before
+            }
+            Judged::Unread(error) => {
+                let why = format!(
+                    "whether it is as we left it can not be seen, so that it was left alone: {}",
+                    chain(&error)
+                );
+                self.unread(tell, what, why);
+                before
+            }
+            Judged::Stuck(error) => {
+                self.keep(tell, what, chain(&error));
+                before
+            }
+        };
+        Ok(())
+    }
+
+    /// Tells how putting back went; nothing for what is as it was before.
+    fn restored(
+        &mut self,
+        (knob, from): (&Knob, &Value),
+        done: Result<Restored, KnobError>,
+        tell: &mut dyn FnMut(Event),
+    ) -> Option<Progress> {
+        let what = knob.name();
+        match done {
             Ok(Restored::Now) => {
                 self.is_any = true;
                 self.undone.restored += 1;
                 tell(Event::Restored { what, to: from.summary() });
-                Progress::Undone
+                Some(Progress::Undone)
             }
             Ok(Restored::Unseen(error)) => {
                 self.is_any = true;
@@ -217,34 +266,82 @@ impl WayBack<'_> {
                     from.summary(),
                     chain(&error)
                 );
-                self.unread(tell, what, why)
-            }
-            Err(RestoreError::Journal(error)) => return Err(error),
-            Err(RestoreError::Theirs { now }) => {
-                self.keep(tell, what, theirs(&to, &now));
-                before
-            }
-            Err(RestoreError::Unread(error)) => {
-                let why = format!(
-                    "whether it is as we left it can not be seen, so that it was left alone: {}",
-                    chain(&error)
-                );
-                self.unread(tell, what, why);
-                before
+                Some(self.unread(tell, what, why))
             }
             // Somebody put something of theirs into a directory that we made.
-            Err(RestoreError::Knob(error))
-                if is_in_use(&knob, &error) && self.undone.kept.is_empty() =>
-            {
+            Err(error) if is_in_use(knob, &error) && self.undone.kept.is_empty() => {
                 tell(Event::Kept { what, why: chain(&error) });
-                Progress::Undone
+                Some(Progress::Undone)
             }
-            Err(RestoreError::Knob(error)) => {
+            Err(error) => {
                 self.keep(tell, what, chain(&error));
-                before
+                None
             }
+        }
+    }
+
+    fn write_down(&mut self, entry: &Entry) -> Result<(), JournalError> {
+        self.is_told = true;
+        match self.doing {
+            Doing::Really(journal) => journal.save(self.hands, entry),
+            Doing::Imagined(_) => Ok(()),
+        }
+    }
+
+    fn run(&self, command: &[String]) -> Result<(), HandsError> {
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        match self.doing {
+            Doing::Really(_) => self.hands.must_run(&words).map(drop),
+            Doing::Imagined(_) => Ok(()),
+        }
+    }
+
+    /// Is a knob as we left it?
+    fn judge(&self, knob: &Knob, (from, to): (&Value, &Value), before: &Progress) -> Judged {
+        let now = match &self.doing {
+            Doing::Really(_) => match knob.sweep(self.hands) {
+                Ok(()) => knob.read(self.hands),
+                Err(error) => return Judged::Stuck(error),
+            },
+            Doing::Imagined(imagined) => imagined.read(self.hands, knob),
         };
-        Ok(())
+        let may = match self.overwrite {
+            Overwrite::All => true,
+            Overwrite::Values => !knob.is_file(),
+            Overwrite::Nothing => false,
+        };
+        let now = match now {
+            Ok(now) => now,
+            Err(_) if may => return Judged::Ours,
+            Err(error) => return Judged::Unread(error),
+        };
+        let has_ended = matches!(knob, Knob::Affinity { .. }) && now == Value::Absent;
+        if knob.is_same(&now, from) || has_ended {
+            return Judged::Already;
+        }
+        let is_ours = match before {
+            Progress::Done { became } => knob.is_same(&now, became) || knob.is_within(&now, became),
+            // Cut short: what takes several deeds, or what the kernel may have rounded, can be anything.
+            _ => knob.is_compound() || knob.is_same(&now, to),
+        };
+        if is_ours || may { Judged::Ours } else { Judged::Theirs { now } }
+    }
+
+    fn put_back(&mut self, knob: &Knob, from: &Value) -> Result<Restored, KnobError> {
+        if let Doing::Imagined(imagined) = &mut self.doing {
+            return imagined.write(self.hands, knob, from).map(|()| Restored::Now);
+        }
+        let is_thread = matches!(knob, Knob::Affinity { .. });
+        match knob.write(self.hands, from) {
+            Err(error) if error.is_gone() && is_thread => {}
+            done => done?,
+        }
+        match knob.read(self.hands) {
+            Ok(now) if knob.is_same(&now, from) => Ok(Restored::Now),
+            Ok(Value::Absent) if is_thread => Ok(Restored::Now),
+            Ok(now) => Err(not_back(knob, from, &now)),
+            Err(error) => Ok(Restored::Unseen(error)),
+        }
     }
 
     fn keep(&mut self, tell: &mut dyn FnMut(Event), what: String, why: String) -> Progress {
@@ -260,82 +357,24 @@ impl WayBack<'_> {
     }
 }
 
-struct Restore<'a> {
-    hands: &'a dyn Hands,
-    knob: &'a Knob,
-    from: &'a Value,
-    to: &'a Value,
-    before: &'a Progress,
+/// What a knob is that shall be put back.
+enum Judged {
+    /// As it was before us.
+    Already,
+    /// As we left it, or whatever it is: it may be written.
+    Ours,
+    /// Somebody else's.
+    Theirs { now: Value },
+    /// It can not be read, and so might be somebody else's.
+    Unread(KnobError),
+    /// What a kill left next to it does not go.
+    Stuck(KnobError),
 }
 
 enum Restored {
-    Already,
     Now,
     /// It was written, and can not be read.
     Unseen(KnobError),
-}
-
-enum RestoreError {
-    Journal(JournalError),
-    Knob(KnobError),
-    Theirs {
-        now: Value,
-    },
-    /// It can not be read, and so might be somebody else's.
-    Unread(KnobError),
-}
-
-fn restore(
-    what: &Restore<'_>,
-    overwrite: Overwrite,
-    write_down: impl FnOnce() -> Result<(), JournalError>,
-) -> Result<Restored, RestoreError> {
-    let Restore { hands, knob, from, to, before } = *what;
-    let fail = RestoreError::Knob;
-    knob.sweep(hands).map_err(fail)?;
-    let may = match overwrite {
-        Overwrite::All => true,
-        Overwrite::Values => !knob.is_file(),
-        Overwrite::Nothing => false,
-    };
-    let now = match knob.read(hands) {
-        Ok(now) => now,
-        Err(error) if !may => return Err(RestoreError::Unread(error)),
-        Err(_) => {
-            write_down().map_err(RestoreError::Journal)?;
-            knob.write(hands, from).map_err(fail)?;
-            return match knob.read(hands) {
-                Ok(now) if knob.is_same(&now, from) => Ok(Restored::Now),
-                Ok(now) => Err(fail(not_back(knob, from, &now))),
-                Err(error) => Ok(Restored::Unseen(error)),
-            };
-        }
-    };
-    if knob.is_same(&now, from) {
-        return Ok(Restored::Already);
-    }
-    if matches!(knob, Knob::Affinity { .. }) && now == Value::Absent {
-        return Ok(Restored::Already);
-    }
-    let is_ours = match before {
-        Progress::Done { became } => knob.is_same(&now, became) || knob.is_within(&now, became),
-        // Cut short: what takes several deeds, or what the kernel may have rounded, can be anything.
-        _ => knob.is_compound() || knob.is_same(&now, to),
-    };
-    if !is_ours && !may {
-        return Err(RestoreError::Theirs { now });
-    }
-    write_down().map_err(RestoreError::Journal)?;
-    match knob.write(hands, from) {
-        Err(error) if error.is_gone() && matches!(knob, Knob::Affinity { .. }) => {}
-        done => done.map_err(fail)?,
-    }
-    match knob.read(hands) {
-        Ok(now) if knob.is_same(&now, from) => Ok(Restored::Now),
-        Ok(Value::Absent) if matches!(knob, Knob::Affinity { .. }) => Ok(Restored::Now),
-        Ok(now) => Err(fail(not_back(knob, from, &now))),
-        Err(error) => Ok(Restored::Unseen(error)),
-    }
 }
 
 fn not_back(knob: &Knob, from: &Value, now: &Value) -> KnobError {

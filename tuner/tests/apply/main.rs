@@ -5,6 +5,7 @@
 mod boot;
 mod confirm;
 mod damage;
+mod dry_run;
 mod live;
 mod mistakes;
 
