@@ -5,6 +5,7 @@ mod company;
 mod keep;
 mod promote;
 mod told;
+mod unconfirmed;
 
 use std::{
     fs,
@@ -48,7 +49,7 @@ pub(super) struct Args {
     /// set is undone by itself and told (exit code 61); the rest is set.
     #[arg(long)]
     boot: bool,
-    /// Roll back after so long unless `barewire-tune confirm` comes: for what may cut you off.
+    /// Roll back after so long, or at the next boot, unless `barewire-tune confirm` comes: for what may cut you off.
     #[arg(long, value_name = "TIME", value_parser = confirm_within)]
     confirm_within: Option<Duration>,
     /// Take steps that may cut you off without waiting for a confirmation.

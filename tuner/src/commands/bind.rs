@@ -54,7 +54,7 @@ struct Common {
     /// PCI functions (0000:3b:00.0), interfaces, or ports of the configuration.
     #[arg(required = true, value_name = "DEVICE|IF")]
     devices: Vec<String>,
-    /// Roll back after so long unless `barewire-tune confirm` comes.
+    /// Roll back after so long, or at the next boot, unless `barewire-tune confirm` comes.
     #[arg(long, value_name = "TIME", value_parser = apply::confirm_within)]
     confirm_within: Option<Duration>,
     /// Say what would be done, and do nothing.

@@ -30,13 +30,5 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         err: &mut err,
         unheard: session.unheard.clone(),
     };
-    let args = rollback::Args {
-        to: Some(args.to),
-        pristine: false,
-        force: false,
-        unless_confirmed: true,
-        dry_run: false,
-        json: false,
-    };
-    rollback::run(&args, &mut silent)
+    rollback::run(&rollback::Args::of_the_switch(args.to), &mut silent)
 }

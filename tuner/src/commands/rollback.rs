@@ -37,6 +37,20 @@ pub(super) struct Args {
     pub(super) json: bool,
 }
 
+impl Args {
+    /// What the dead man's switch asks for when nobody confirmed an entry.
+    pub(super) fn of_the_switch(entry: u32) -> Self {
+        Self {
+            to: Some(entry),
+            pristine: false,
+            force: false,
+            unless_confirmed: true,
+            dry_run: false,
+            json: false,
+        }
+    }
+}
+
 /// How it went.
 #[derive(Debug, Default)]
 struct Gone {

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::{Failure, Session, apply, changes};
 use crate::{
     Exit,
-    executor::{Event, Standing, Verified, verify},
+    executor::{Event, Standing, Verified, boot_id, verify},
     hands::Hands,
     journal::{self, Entry},
 };
@@ -67,12 +67,23 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         }
     }
     let verified = verify(hands, &entries);
-    let exit = exit(&entries, &verified);
+    let boot = boot_id(hands);
+    let exit = exit(&entries, &verified, boot.as_deref());
     if args.json {
         answer(session, exit, &entries, &verified, (made_lasting, &events))?;
         return Ok(exit);
     }
-    for one in &verified {
+    say(&entries, &verified, boot.as_deref(), session)?;
+    Ok(exit)
+}
+
+fn say(
+    entries: &[Entry],
+    verified: &[Verified],
+    boot: Option<&str>,
+    session: &mut Session<'_>,
+) -> Result<(), Failure> {
+    for one in verified {
         let (word, more) = match &one.standing {
             Standing::Took => ("took", one.wanted.clone()),
             Standing::Rounded { now } => ("rounded", format!("{} became {now}", one.wanted)),
@@ -87,18 +98,24 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         };
         writeln!(session.out, "{word:<9} {}: {more}", one.what)?;
     }
-    for number in numbers(&entries, Entry::is_cut_short) {
+    for number in numbers(entries, Entry::is_cut_short) {
         let (entry, undo) = (changes::numbered(number), changes::undo(number));
         writeln!(session.err, "entry {entry} was cut short: `{undo}` undoes it")?;
     }
-    for number in numbers(&entries, Entry::waits) {
-        let number = changes::numbered(number);
-        writeln!(session.err, "entry {number} waits for `barewire-tune confirm`")?;
+    for entry in entries.iter().filter(|entry| entry.waits()) {
+        let number = changes::numbered(entry.number);
+        match entry.is_unconfirmed(boot) {
+            true => writeln!(
+                session.err,
+                "entry {number} was not confirmed before this boot: `barewire-tune apply --boot` undoes it"
+            )?,
+            false => writeln!(session.err, "entry {number} waits for `barewire-tune confirm`")?,
+        }
     }
     if entries.iter().all(|entry| !entry.is_active()) {
         writeln!(session.err, "nothing is applied")?;
     }
-    Ok(exit)
+    Ok(())
 }
 
 fn numbers(entries: &[Entry], is: fn(&Entry) -> bool) -> Vec<u32> {
@@ -124,18 +141,21 @@ fn answer(
 }
 
 /// The worst of it.
-fn exit(entries: &[Entry], verified: &[Verified]) -> Exit {
+fn exit(entries: &[Entry], verified: &[Verified], boot: Option<&str>) -> Exit {
     let any = |is: fn(&Standing) -> bool| verified.iter().any(|one| is(&one.standing));
+    let is_unconfirmed = entries.iter().any(|entry| entry.is_unconfirmed(boot));
     if entries.iter().any(Entry::is_cut_short) {
         Exit::Incomplete
-    } else if any(|standing| match standing {
-        Standing::Changed { .. } | Standing::Lapsed { .. } | Standing::NotTaken { .. } => true,
-        Standing::Took
-        | Standing::Rounded { .. }
-        | Standing::Refused { .. }
-        | Standing::Pending
-        | Standing::Unknown { .. } => false,
-    }) {
+    } else if is_unconfirmed
+        || any(|standing| match standing {
+            Standing::Changed { .. } | Standing::Lapsed { .. } | Standing::NotTaken { .. } => true,
+            Standing::Took
+            | Standing::Rounded { .. }
+            | Standing::Refused { .. }
+            | Standing::Pending
+            | Standing::Unknown { .. } => false,
+        })
+    {
         Exit::Bad
     } else if any(|standing| matches!(standing, Standing::Unknown { .. })) {
         Exit::Unknown

@@ -1,7 +1,7 @@
 //! The dead man's switch: what rolls back if nobody says in time that they can still get in.
 //!
 //! It must not hang on the connection that it is there for: a timer of systemd's, or a process in a session of its own.
-//! Neither has to be stopped for a confirmation to count: when its time comes it looks into the journal first.
+//! Neither outlives the boot: then `apply --boot` does it. Neither has to be stopped for a confirmation to count: when its time comes it looks into the journal first.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _},
@@ -90,6 +90,19 @@ impl DeadMan<'_> {
             .stderr(Stdio::null())
             .status();
         status.is_ok_and(|status| status.success()).then_some(Guard::Timer { unit })
+    }
+
+    /// Rolls back at once, by a unit of its own, as the timer would have, and waits for it. Whether it did, the journal
+    /// says.
+    pub fn roll_back(&self, timers: &Path) {
+        let _ = Command::new(timers)
+            .args(["--wait", "--pipe", "--collect", "--quiet", "--"])
+            .arg(self.program)
+            .args(self.rollback())
+            .stdin(Stdio::null())
+            // What is said goes to the talk: an answer in JSON is one document.
+            .stdout(io::stderr())
+            .status();
     }
 
     fn arm_process(&self) -> Result<Guard, DeadManError> {

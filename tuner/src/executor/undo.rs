@@ -7,6 +7,7 @@ use crate::{
     hands::{Hands, HandsError},
     journal::{Deed, Entry, Journal, JournalError, Progress, State, Way},
     knob::{Knob, KnobError, Value},
+    plan::Scope,
 };
 
 /// What may be overwritten that is not as we left it.
@@ -207,7 +208,8 @@ impl<'a> WayBack<'a> {
         tell: &mut dyn FnMut(Event),
     ) -> Result<(), JournalError> {
         let before = entry.effects[index].progress.clone();
-        if !knob.is_lasting() && !self.is_same_boot {
+        let is_gone = !knob.is_lasting() && !self.is_same_boot;
+        if is_gone && !self.is_given_again(entry, index, &knob, &to) {
             // The kernel began anew.
             entry.effects[index].progress = Progress::Undone;
             return Ok(());
@@ -242,6 +244,22 @@ impl<'a> WayBack<'a> {
             }
         };
         Ok(())
+    }
+
+    /// A device has the driver in this boot, too, that an entry of an earlier one gave it: a rule of udev's that goes with
+    /// the entry did that.
+    fn is_given_again(&self, entry: &Entry, index: usize, knob: &Knob, to: &Value) -> bool {
+        let step = entry.steps.get(entry.effects[index].step);
+        let is_for_once = step.is_some_and(|step| step.scope == Scope::Once);
+        let is = |now: Value| knob.is_same(&now, to);
+        matches!(knob, Knob::Driver { .. }) && !is_for_once && self.read(knob).is_ok_and(is)
+    }
+
+    fn read(&self, knob: &Knob) -> Result<Value, KnobError> {
+        match &self.doing {
+            Doing::Really(_) => knob.read(self.hands),
+            Doing::Imagined(imagined) => imagined.read(self.hands, knob),
+        }
     }
 
     /// Tells how putting back went; nothing for what is as it was before.
@@ -298,13 +316,12 @@ impl<'a> WayBack<'a> {
 
     /// Is a knob as we left it?
     fn judge(&self, knob: &Knob, (from, to): (&Value, &Value), before: &Progress) -> Judged {
-        let now = match &self.doing {
-            Doing::Really(_) => match knob.sweep(self.hands) {
-                Ok(()) => knob.read(self.hands),
-                Err(error) => return Judged::Stuck(error),
-            },
-            Doing::Imagined(imagined) => imagined.read(self.hands, knob),
-        };
+        if let Doing::Really(_) = self.doing
+            && let Err(error) = knob.sweep(self.hands)
+        {
+            return Judged::Stuck(error);
+        }
+        let now = self.read(knob);
         let may = match self.overwrite {
             Overwrite::All => true,
             Overwrite::Values => !knob.is_file(),

@@ -215,6 +215,12 @@ impl Entry {
     pub fn waits(&self) -> bool {
         self.is_active() && self.confirmation.as_ref().is_some_and(|asked| !asked.is_given)
     }
+
+    /// Did the machine start anew before somebody confirmed it?
+    #[must_use]
+    pub fn is_unconfirmed(&self, boot: Option<&str>) -> bool {
+        self.waits() && self.boot.as_deref() != boot
+    }
 }
 
 /// What knobs were before any of us turned them.

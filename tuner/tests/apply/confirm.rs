@@ -84,3 +84,104 @@ fn where_systemd_runs_a_timer_of_its_rolls_back() {
     assert!(rolled.status.success(), "{}", said(&rolled));
     assert_eq!(machine.all(), before);
 }
+
+/// A machine that was started anew before somebody confirmed the second of two entries, and as it was before that one.
+fn cut_off_and_reset() -> (Machine, BTreeMap<String, String>) {
+    let machine = Machine::new();
+    machine.plan(vec![kernel(THP, "never", Form::Choice)]);
+    machine.apply(&[]);
+    let before = machine.all();
+    machine.plan(steps());
+    let (exit, said) = machine.apply(&["--confirm-within", "600s"]);
+    assert_eq!(exit, 0, "{said}");
+    let pid = said.split("(by process ").nth(1).unwrap().split(')').next().unwrap();
+    assert!(Command::new("kill").args(["-KILL", pid]).status().unwrap().success());
+    for (path, text) in [(BOOT_ID, "two\n"), (SWAPPINESS, "60\n"), (THP, THP_AT_BOOT)] {
+        put(&machine.root(), path, text);
+    }
+    (machine, before)
+}
+
+const THP: &str = "sys/kernel/mm/transparent_hugepage/enabled";
+const THP_AT_BOOT: &str = "always [madvise] never\n";
+
+/// What is as it was: all but the boot's id.
+fn without_id(mut all: BTreeMap<String, String>) -> BTreeMap<String, String> {
+    all.remove(BOOT_ID);
+    all
+}
+
+#[test]
+fn what_nobody_confirmed_before_a_reboot_is_undone_by_it_and_the_rest_set_again() {
+    let (machine, before) = cut_off_and_reset();
+    let (exit, said) = machine.run(&["verify", "--boot"]);
+    assert_eq!(exit, 20, "{said}");
+    assert!(said.contains("entry 0002 was not confirmed before this boot"), "{said}");
+
+    let (exit, said) = machine.run(&["apply", "--boot"]);
+
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("entry 0002 was not confirmed before this boot"), "{said}");
+    assert!(said.contains("undone: 0002"), "{said}");
+    assert_eq!(without_id(machine.all()), without_id(before));
+    let (_, history) = machine.run(&["history"]);
+    let states: Vec<bool> = history.lines().map(|line| line.contains(": undone;")).collect();
+    assert_eq!(states, [false, true, false], "{history}");
+    assert_eq!(machine.run(&["verify"]).0, 0);
+    assert_eq!(machine.run(&["confirm"]).0, 60);
+}
+
+#[test]
+fn a_dry_run_at_boot_leaves_alone_what_nobody_confirmed() {
+    let (machine, _) = cut_off_and_reset();
+    let after = machine.all();
+
+    let (exit, said) = machine.run(&["apply", "--boot", "--dry-run"]);
+
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("entry 0002 was not confirmed before this boot"), "{said}");
+    assert_eq!(machine.all(), after);
+}
+
+#[test]
+fn an_edited_file_of_what_nobody_confirmed_is_kept_and_the_boot_says_so() {
+    let (machine, _) = cut_off_and_reset();
+    put(&machine.root(), DROP_IN, "vm.mine = 1\n");
+
+    let (exit, said) = machine.run(&["apply", "--boot"]);
+
+    assert_eq!(exit, 61, "{said}");
+    assert!(said.contains("barewire-tune rollback --to 0002 --force"), "{said}");
+    assert_eq!(machine.text(DROP_IN), "vm.mine = 1\n");
+    assert!(!machine.text("etc/default/irqbalance").contains("2-7"));
+}
+
+#[test]
+fn where_systemd_runs_a_unit_of_its_own_undoes_it() {
+    let (machine, before) = cut_off_and_reset();
+    // A systemd-run that remembers what it was asked for, and does it.
+    let timers = machine.dir.path().join("systemd-run");
+    let asked = machine.dir.path().join("asked");
+    let script = "while [ \"$1\" != -- ]; do shift; done; shift; exec \"$@\"";
+    let script = format!("#!/bin/sh\nprintf '%s\\n' \"$@\" > {}\n{script}\n", asked.display());
+    fs::write(&timers, script).unwrap();
+    fs::set_permissions(&timers, fs::Permissions::from_mode(0o755)).unwrap();
+    let surroundings = Surroundings {
+        program: Some(env!("CARGO_BIN_EXE_barewire-tune").into()),
+        timers: Some(timers),
+        ..Surroundings::default()
+    };
+    let root = machine.root();
+    let words = ["barewire-tune", "apply", "--boot", "--json", "--root"].map(PathBuf::from);
+    let mut out = Vec::new();
+
+    let exit =
+        commands::run(words.into_iter().chain([root]), &surroundings, &mut out, &mut Vec::new());
+
+    assert_eq!(exit, tuner::Exit::Success);
+    let answer: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    assert_eq!(answer["entries"], serde_json::json!([3]), "{answer:#}");
+    let asked = fs::read_to_string(asked).unwrap();
+    assert!(asked.starts_with("--wait\n") && asked.contains("--unless-confirmed\n"), "{asked}");
+    assert_eq!(without_id(machine.all()), without_id(before));
+}

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Args, How, company, dry_run, failed, new_entry, next_number, nothing};
+use super::{Args, How, company, dry_run, failed, new_entry, next_number, nothing, unconfirmed};
 use crate::{
     Exit,
     commands::{
@@ -22,6 +22,7 @@ pub(super) fn again(
     session: &mut Session<'_>,
 ) -> Result<Exit, Failure> {
     company::warn(args, hands, session)?;
+    unconfirmed::undo(args, hands, session)?;
     let journal = session.journal(hands, Duration::from_secs(60))?;
     if args.dry_run {
         let (_, effects) = forgotten(hands, &journal, session)?;

@@ -22,7 +22,9 @@ pub(in crate::commands) fn promote(
     // The last one in force says all of it, as for `verify`: an older trial would take back what came after it.
     let last =
         entries.iter().rev().find(|entry| entry.is_active() && trial::is_wanted(&entry.steps));
-    let Some(tried) = last.filter(|entry| entry.state == State::Applied) else { return Ok(None) };
+    let Some(tried) = last.filter(|entry| entry.state == State::Applied && !entry.waits()) else {
+        return Ok(None);
+    };
     let Some(trial) = &tried.trial else { return Ok(None) };
     if tried.boot == boot || !trial::has_come_up(&source, trial) {
         return Ok(None);

@@ -52,8 +52,8 @@ pub(super) fn summary(entry: &Entry, session: &mut Session<'_>) -> std::io::Resu
         let within = confirmation.within_s;
         writeln!(
             err,
-            "it is rolled back in {within} s (by {by}) unless you connect anew and run \
-             `barewire-tune confirm`"
+            "it is rolled back in {within} s (by {by}), or when the machine is started anew, unless \
+             you connect anew and run `barewire-tune confirm` before"
         )?;
     }
     if entry.trial.is_some() {

@@ -163,3 +163,25 @@ fn another_thread_of_the_same_number_and_name_is_not_touched() {
     assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
     assert!(text(&fake, "proc/77/status").contains("0-1"));
 }
+
+#[test]
+fn after_a_reboot_a_device_that_udev_gave_away_again_comes_back_to_its_driver() {
+    let steps = |scope| {
+        let driver = Change::Driver {
+            device: "0000:3b:00.0".parse().unwrap(),
+            driver: "vfio-pci".to_owned(),
+        };
+        vec![Step { scope, ..step(driver) }]
+    };
+    for (scope, expected) in [(Scope::Both, "ice"), (Scope::Once, "vfio-pci")] {
+        let (_dir, fake) = machine();
+        run(&fake, &steps(scope)).unwrap();
+        // The link of the boot before stands for what the rule did.
+        put(fake.root(), "proc/sys/kernel/random/boot_id", "two\n");
+
+        assert_eq!(back(&fake, Overwrite::Values), Vec::<String>::new());
+
+        let link = fake.root().join("sys/bus/pci/devices/0000:3b:00.0/driver");
+        assert!(std::fs::read_link(link).unwrap().ends_with(expected), "{scope:?}");
+    }
+}
