@@ -64,7 +64,7 @@ pub use mac::{MacAddress, MacAddressError};
 pub use model::*;
 pub use numa::NumaNode;
 pub use pci::{PciAddress, PciAddressError};
-pub use read::{load, parse};
+pub use read::{MAX_FILE, load, parse, parse_bytes, unreadable};
 pub use schema::reference;
 pub use section::KeyHelp;
 pub use tune::{CheckId, CheckIdError};

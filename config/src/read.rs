@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The largest file that is read, in bytes.
-const MAX_FILE: usize = 1024 * 1024;
+pub const MAX_FILE: usize = 1024 * 1024;
 /// The largest file in which more than the first syntax error is looked for: a parser that goes on after an error can
 /// find one at every byte.
 const MAX_RECOVERY: usize = 64 * 1024;
@@ -57,21 +57,34 @@ pub fn load(path: &Path) -> Result<Config, Errors> {
     let limit = u64::try_from(MAX_FILE + 1).unwrap_or(u64::MAX);
     let read = fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
     if let Err(error) = read {
-        let help = "name another file with --config, or see what is wrong with this one";
-        let message = format!("the file can not be read: {error}");
-        return Err(Errors::whole_file(&file_name, None, message, help));
+        return Err(unreadable(&file_name, &error));
     }
+    parse_bytes(&bytes, &file_name)
+}
+
+/// Reads a configuration from what is in a file, of which more than the first [`MAX_FILE`] bytes need not be given.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn parse_bytes(bytes: &[u8], file_name: &str) -> Result<Config, Errors> {
     if bytes.len() > MAX_FILE {
-        return Err(too_large(&file_name));
+        return Err(too_large(file_name));
     }
-    match std::str::from_utf8(&bytes) {
-        Ok(text) => parse(text, &file_name),
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse(text, file_name),
         Err(error) => {
-            let line = line_of(&bytes, error.valid_up_to());
+            let line = line_of(bytes, error.valid_up_to());
             let message = "the text is not UTF-8".to_owned();
-            Err(Errors::whole_file(&file_name, Some(line), message, "is this the right file?"))
+            Err(Errors::whole_file(file_name, Some(line), message, "is this the right file?"))
         }
     }
+}
+
+/// What is said of a file that can not be read.
+#[must_use]
+pub fn unreadable(file_name: &str, why: &dyn std::fmt::Display) -> Errors {
+    let help = "name another file with --config, or see what is wrong with this one";
+    Errors::whole_file(file_name, None, format!("the file can not be read: {why}"), help)
 }
 
 fn too_large(file_name: &str) -> Errors {

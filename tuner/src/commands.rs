@@ -5,6 +5,7 @@ mod apply;
 mod bind;
 mod changes;
 mod completions;
+mod configuration;
 mod confirm;
 mod dead_man;
 mod diff;
@@ -31,7 +32,7 @@ use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum, error::Erro
 
 use crate::{
     Exit, Facts, Finding, Intent, Source, capture::CaptureError, checks, exit, facts::boot::Loader,
-    guard, report::Report,
+    report::Report,
 };
 
 pub(crate) use measure::Measure;
@@ -56,9 +57,13 @@ pub(crate) struct Common {
     /// Look at the machine in this archive, which `facts --capture` made.
     #[arg(long, global = true, value_name = "X.tar", conflicts_with = "root")]
     pub(crate) snapshot: Option<PathBuf>,
-    /// The configuration that the daemon runs with; without one, what fits this machine.
+    /// The configuration that the daemon runs with; /etc/barewire/barewire.toml where that exists, otherwise what fits
+    /// this machine.
     #[arg(short, long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Go without a configuration, for what fits this machine.
+    #[arg(long, global = true, conflicts_with = "config")]
+    pub(crate) without_config: bool,
     #[command(flatten)]
     pub(crate) state: changes::StateDir,
     /// When to use colours (NO_COLOR is honoured).
@@ -218,20 +223,6 @@ impl Session<'_> {
             None => Source::at(&self.common.root)?,
         };
         Ok(source.with_state(self.common.state.path()?))
-    }
-
-    /// What it is to be tuned for.
-    pub(crate) fn intent(&self, source: &Source, facts: &Facts) -> Result<Intent, Failure> {
-        let intent = match &self.common.config {
-            Some(file) => Intent::new(&config::load(file).map_err(Failure::Config)?, facts),
-            None => Intent::without_config(facts)?,
-        };
-        // Over which wire we came in says nothing about a machine that is only a directory here.
-        if !source.is_live() {
-            return Ok(intent);
-        }
-        let connection = self.surroundings.ssh_connection.as_deref();
-        Ok(intent.guarding(facts, &guard::Session::read(source, connection)))
     }
 
     /// Looks at the machine, watches it if that is asked for, and runs every check.

@@ -302,6 +302,7 @@ mod tests {
                 workers: None,
                 housekeeping: None,
                 undecided: None,
+                configuration: None,
             },
             summary: BTreeMap::new(),
             findings: findings.iter().map(entry).collect(),

@@ -1,6 +1,9 @@
 //! What the machine is to be tuned for.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use config::{
     Auto, Config, CpuSet, Device, Mode, NumaNode, PciAddress, Tune,
@@ -41,6 +44,9 @@ pub enum Profile {
 /// What the machine is to be tuned for: the same configuration that the daemon runs with, placed on this machine.
 #[derive(Debug, Clone, Serialize)]
 pub struct Intent {
+    /// The configuration that says so.
+    #[serde(skip)]
+    pub origin: Origin,
     /// What matters most.
     pub profile: Profile,
     /// Which CPU does what; unknown when this machine can not be placed on, with the reasons.
@@ -68,6 +74,29 @@ pub struct Intent {
     pub socket: PathBuf,
     /// What the operator wants of a plan.
     pub tune: Tune,
+}
+
+/// Where an intent is from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Origin {
+    /// There was no configuration, or none was wanted.
+    #[default]
+    BuiltIn,
+    /// The configuration that was named.
+    Given(PathBuf),
+    /// The daemon's, which nobody named.
+    Found(PathBuf),
+}
+
+impl Origin {
+    /// The configuration, if there was one.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::BuiltIn => None,
+            Self::Given(file) | Self::Found(file) => Some(file),
+        }
+    }
 }
 
 /// One device that the daemon drives.
@@ -125,6 +154,7 @@ impl Intent {
             }
         });
         let intent = Self {
+            origin: Origin::default(),
             profile: config.tune.profile.into(),
             placement,
             data: data.collect(),

@@ -57,6 +57,6 @@ pub use exit::Exit;
 pub use fact::Fact;
 pub use facts::Facts;
 pub use finding::{Finding, Risk, Section, Verdict};
-pub use intent::{DataPort, Intent, IntentError, Profile};
+pub use intent::{DataPort, Intent, IntentError, Origin, Profile};
 pub use measured::Measured;
 pub use source::{Choice, Source};

@@ -53,6 +53,9 @@ pub struct About {
     pub housekeeping: Option<String>,
     /// Why the workers could not be placed.
     pub undecided: Option<String>,
+    /// The configuration that this is from; none when it is what fits the machine.
+    #[serde(default)]
+    pub configuration: Option<String>,
 }
 
 /// One finding.
@@ -128,6 +131,7 @@ impl Report {
                 workers: list(intent.workers()),
                 housekeeping: list(intent.housekeeping()),
                 undecided: intent.placement.why().map(str::to_owned),
+                configuration: intent.origin.file().map(|file| file.display().to_string()),
             },
             summary,
             recommendations: recommend::all(&findings),

@@ -163,6 +163,26 @@ fn a_device_whose_driver_shares_it_is_left_alone() {
 }
 
 #[test]
+fn a_wrong_configuration_that_nobody_named_keeps_no_device_from_coming_back() {
+    let machine = machine("");
+    put(machine.path(), "etc/barewire/barewire.toml", "[[");
+    link(machine.path(), "../../drivers/vfio-pci", &format!("sys/bus/pci/devices/{PORT}/driver"));
+    put(machine.path(), &format!("barewire/asked/vfio/users/{PORT}.json"), "{\"is\":[]}");
+
+    let (exit, out, err) = run(&machine, "unbind data0 --driver ice --dry-run");
+    assert_eq!(exit, 0, "{err}");
+    assert!(out.contains("vfio-pci -> ice"), "{out}");
+    assert!(err.contains("warning: going on without this configuration"), "{err}");
+
+    let file = machine.path().join("etc/barewire/barewire.toml");
+    let named = format!("unbind data0 --driver ice --dry-run --config {}", file.display());
+    for words in [named.as_str(), "bind data0 --dry-run"] {
+        let (exit, _, err) = run(&machine, words);
+        assert_eq!(exit, 64, "{err}");
+    }
+}
+
+#[test]
 fn what_is_not_there_is_a_mistake_of_the_command_line() {
     for words in ["bind eth9", "bind 0000:ff:00.0", "unbind data0 --driver ../x", "bind"] {
         let (exit, _, err) = run(&machine(""), words);

@@ -114,7 +114,7 @@ pub(super) fn bind(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failu
 pub(super) fn unbind(args: &Back, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let source = session.source()?;
     let facts = Facts::read(&source);
-    let intent = session.intent(&source, &facts)?;
+    let intent = session.intent_whatever(&source, &facts)?;
     let functions = find(&args.common.devices, &facts, &intent)?;
     let common = &args.common;
     let hands = session.hands()?;

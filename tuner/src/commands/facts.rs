@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::PathBuf};
 
-use super::{Failure, Session};
+use super::{Failure, Session, configuration};
 use crate::{
     Exit, Facts,
     capture::{Capture, CaptureError},
@@ -22,6 +22,8 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
     let source = session.source()?;
     let facts = Facts::read(&source);
+    // A copy is looked at for the same configuration.
+    configuration::look(&source);
     if let Some(place) = &args.capture {
         let capture = Capture::of(source.root());
         if place.extension().is_some_and(|extension| extension == "tar") {

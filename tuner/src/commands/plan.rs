@@ -8,6 +8,7 @@ use config::{CheckId, Wish};
 use super::{Failure, Session};
 use crate::{
     Exit, Facts, Finding, Intent, Profile, Source, Verdict, checks,
+    intent::Origin,
     plan::{Plan, Wishes, render},
 };
 
@@ -96,6 +97,9 @@ pub(super) fn make(
 ) -> Result<Plan, Failure> {
     let facts = Facts::read(source);
     let mut intent = session.intent(source, &facts)?;
+    if let Origin::Found(file) = &intent.origin {
+        writeln!(session.err, "planned for {}", file.display())?;
+    }
     let mut wishes = wanted.wishes(&intent)?;
     intent.profile = wishes.profile;
     let measured = session.measured(measure, source, &intent)?;

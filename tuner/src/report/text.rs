@@ -57,6 +57,10 @@ fn recommendations(report: &Report, bold: Style, out: &mut dyn Write) -> io::Res
 
 fn about(report: &Report, out: &mut dyn Write) -> io::Result<()> {
     let about = &report.machine;
+    match &about.configuration {
+        Some(file) => writeln!(out, "for the configuration {file}:")?,
+        None => writeln!(out, "without a configuration, for what fits this machine:")?,
+    }
     match (&about.workers, &about.housekeeping, &about.undecided) {
         (Some(workers), Some(housekeeping), _) => {
             writeln!(out, "workers on CPU {workers}, everything else on CPU {housekeeping}")

@@ -5,6 +5,7 @@
 
 mod carried;
 mod commands;
+mod configured;
 mod consumers;
 mod fixture;
 mod notation;

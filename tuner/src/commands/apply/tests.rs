@@ -302,6 +302,7 @@ fn what_one_boot_can_not_set_again_leaves_the_rest_set_and_is_no_success() {
             root: fake.root().to_owned(),
             snapshot: None,
             config: None,
+            without_config: false,
             state: StateDir::default(),
             color: Color::Never,
         };
