@@ -7,7 +7,9 @@ use lab::{Guest, PACKAGES, installed_or_skip};
 
 use crate::{
     restarts::{AGAIN, flow},
-    site::{CONFIG, ONE_WORKER, PENDING_REBOOT, UNIT, balanced, property, running, start, wire},
+    site::{
+        CONFIG, ONE_WORKER, PENDING_REBOOT, UNIT, balanced, bind, property, running, start, wire,
+    },
 };
 
 /// What has the name in it, below the root: files, and what systemd knows of units.
@@ -119,26 +121,33 @@ fn settings(guest: &mut Guest) -> String {
 }
 
 #[test]
-fn removing_the_tuner_puts_back_what_it_applied_and_is_refused_while_it_can_not() {
+fn removing_the_tuner_puts_back_what_it_applied_and_stops_nothing_while_it_can_not() {
     let Some(mut guest) = installed_or_skip() else { return };
     let guest = &mut guest;
-    let text = wire(guest, "[memory]\nper_node_mib = 64\n[cores]\ncount = 1\n");
-    guest.write(CONFIG, 0o644, &text).unwrap();
     let before = settings(guest);
-    let apply = format!("barewire-tune --config {CONFIG} apply > /root/said 2>&1; echo $?");
-    assert_eq!(guest.must(&apply), PENDING_REBOOT, "{}", guest.must("cat /root/said"));
+    let text = wire(guest, ONE_WORKER);
+    guest.write(CONFIG, 0o644, &text).unwrap();
+    bind(guest);
+    start(guest, UNIT);
+    let frames = flow(guest);
+    let said = guest.must(&format!("barewire-tune --config {CONFIG} apply 2>&1; echo $?"));
+    assert!(said.ends_with(&format!("\n{PENDING_REBOOT}")), "{said}");
     assert_ne!(settings(guest), before);
 
-    guest.must("echo '# somebody was here' >> /etc/sysctl.d/90-barewire.conf");
+    let drop_in = "/etc/sysctl.d/90-barewire.conf";
+    guest.must(&format!("echo '# somebody was here' >> {drop_in}"));
     let refused = guest.run("dpkg --remove barewire-tune 2>&1").unwrap();
     assert!(!refused.success(), "{refused:?}");
-    assert!(refused.text().contains("rollback --pristine --force"), "{refused:?}");
+    for words in [drop_in, "Nothing was stopped", "rollback --pristine --force"] {
+        assert!(refused.text().contains(words), "{refused:?}");
+    }
     guest.must("dpkg --status barewire-tune | grep -q '^Status: .* ok installed$'");
+    assert!(frames.goes_on(50, AGAIN), "{}", guest.console());
+    frames.end().unwrap();
 
-    guest.must("barewire-tune rollback --pristine --force 2>&1");
-    assert_eq!(guest.must(&apply), PENDING_REBOOT, "{}", guest.must("cat /root/said"));
-    guest.must("dpkg --remove barewire-tune");
+    guest.must(&format!("sed -i '$d' {drop_in}; dpkg --remove barewire-tune"));
 
+    assert_eq!(property(guest, UNIT, "ActiveState"), "inactive");
     let after = settings(guest);
     let only = |here: &str, there: &str| -> Vec<String> {
         let there: BTreeSet<&str> = there.lines().collect();

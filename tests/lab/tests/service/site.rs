@@ -17,11 +17,16 @@ const SOON: Duration = Duration::from_secs(60);
 /// A guest with the packages; both NICs are vfio-pci's, by the unit that is there for it.
 pub(crate) fn bound() -> Option<Guest> {
     let mut guest = installed_or_skip()?;
+    bind(&mut guest);
+    Some(guest)
+}
+
+/// Gives both NICs to vfio-pci, as an operator does.
+pub(crate) fn bind(guest: &mut Guest) {
     for nic in ["east", "west"] {
         let device = guest.nic(nic).pci_address().to_owned();
         guest.must(&format!("systemctl start barewire-bind@{device}.service"));
     }
-    Some(guest)
 }
 
 /// A guest with that configuration, and its daemon, which is ready.

@@ -59,10 +59,6 @@ pub(super) const PACKAGES: &[Package] = &[
         files: &[
             ("systemd/barewired.service", "lib/systemd/system/barewired.service"),
             ("systemd/barewired@.service", "lib/systemd/system/barewired@.service"),
-            (
-                "systemd/tune-config.conf",
-                "lib/systemd/system/barewire-tune-watch.service.d/10-config.conf",
-            ),
             ("systemd/sysusers.d/barewire.conf", "usr/lib/sysusers.d/barewire.conf"),
             ("systemd/udev/60-barewire.rules", "lib/udev/rules.d/60-barewire.rules"),
             ("systemd/README.md", "usr/share/doc/barewire/README.md"),
