@@ -8,8 +8,8 @@ pub const PERCENTILES: [f64; 6] = [50.0, 90.0, 99.0, 99.9, 99.99, 99.999];
 
 /// What came between two readings; nothing when the second is not a continuation of the first.
 ///
-/// A reading tells its highest samples by the maximum where that is below the middle of their bucket, and the next one by
-/// the middle once there is a longer one. So they may have moved up, by a part of a bucket, which is a 128th of its values.
+/// A reading tells the longest of its samples by the maximum, and the next one by the middle of their bucket once there is
+/// a longer one. So they may have moved, up or down, by a part of a bucket, which is a 128th of its values.
 #[must_use]
 pub fn since(earlier: &Histogram<u64>, later: &Histogram<u64>) -> Option<Histogram<u64>> {
     let mut between = later.clone();
@@ -22,19 +22,20 @@ pub fn since(earlier: &Histogram<u64>, later: &Histogram<u64>) -> Option<Histogr
     };
     let mut before = recorded(earlier);
     let (highest, count) = before.pop()?;
-    let reach = highest.saturating_add(highest / 128 + 1);
-    let moved = recorded(later).into_iter().map(|(value, _)| value).find(|it| *it > highest)?;
-    if moved > reach {
-        return None;
-    }
-    let mut earlier = Histogram::<u64>::new_from(earlier);
-    for (value, count) in before.into_iter().chain([(moved, count)]) {
-        earlier.record_n(value, count).ok()?;
-    }
-    // As far as that went before it failed is of no use.
-    between = later.clone();
-    between.subtract(&earlier).ok()?;
-    Some(between)
+    let reach = highest / 128 + 1;
+    let values = recorded(later).into_iter().map(|(value, _)| value);
+    let mut near: Vec<u64> = values.filter(|value| value.abs_diff(highest) <= reach).collect();
+    near.sort_by_key(|value| value.abs_diff(highest));
+    near.into_iter().find_map(|moved| {
+        let mut earlier = Histogram::<u64>::new_from(earlier);
+        for (value, count) in before.iter().copied().chain([(moved, count)]) {
+            earlier.record_n(value, count).ok()?;
+        }
+        // As far as that went before it failed is of no use.
+        let mut between = later.clone();
+        between.subtract(&earlier).ok()?;
+        Some(between)
+    })
 }
 
 /// The figures of a distribution: a percentile needs ten samples beyond
@@ -95,8 +96,27 @@ mod tests {
         assert!(since(&later, &earlier).is_none(), "the daemon was restarted in between");
     }
 
+    proptest::proptest! {
+        #[test]
+        fn what_the_daemon_recorded_meanwhile_is_what_came_between_its_readings(
+            first in proptest::collection::vec(1..200_000_u64, 1..40),
+            then in proptest::collection::vec(1..400_000_u64, 0..40),
+        ) {
+            let (mut recorder, reader) = pipeline::histogram::new();
+            let mut record = |values: &[u64]| {
+                values.iter().for_each(|&value| recorder.record_n(value, 1));
+                reader.snapshot().to_hdr(|ticks| ticks * 5 / 12)
+            };
+            let (earlier, later) = (record(&first), record(&then));
+
+            let between = since(&earlier, &later);
+
+            proptest::prop_assert_eq!(between.map(|it| it.len()), Some(then.len() as u64));
+        }
+    }
+
     #[test]
-    fn the_highest_samples_may_have_moved_up_when_a_longer_one_came() {
+    fn the_highest_samples_may_have_moved_when_a_longer_one_came() {
         let reading = |samples: &[(u64, u64)]| {
             let mut histogram = Histogram::<u64>::new_with_bounds(1, 1 << 40, 3).unwrap();
             for (value, count) in samples {
@@ -112,11 +132,17 @@ mod tests {
         let between = since(&earlier, &longer).unwrap();
         assert_eq!((between.len(), between.count_at(2_000_000)), (1, 1));
 
+        // One of them was the maximum, and went down to the middle.
+        let earlier = reading(&[(100, 5), (996_000, 3), (1_000_000, 1)]);
+        let between = since(&earlier, &reading(&[(100, 5), (996_000, 4), (2_000_000, 1)])).unwrap();
+        assert_eq!((between.len(), between.count_at(2_000_000)), (1, 1));
+
+        let earlier = reading(&[(100, 5), (1_000_000, 2)]);
         for restarted in [
             &[(100, 4), (1_004_000, 9)][..],
             &[(100, 5), (1_004_000, 1)],
             &[(100, 9)],
-            &[(100, 9), (999_000, 9)],
+            &[(100, 9), (980_000, 9)],
             &[(100, 9), (1_020_000, 9)],
             &[(100, 9), (5_000_000, 9)],
             &[],

@@ -129,11 +129,17 @@ impl Reader {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         let Cells { buckets, extremes } = &*self.0;
-        Snapshot::new(
-            buckets.iter().map(|bucket| bucket.load(Relaxed)).collect(),
-            extremes.max.load(Relaxed),
-            extremes.sum.load(Relaxed),
-            extremes.saturated.load(Relaxed),
-        )
+        let buckets: Vec<u64> = buckets.iter().map(|bucket| bucket.load(Relaxed)).collect();
+        let max = extremes.max.load(Relaxed);
+        // The maximum of what was counted: a longer one may be on its way.
+        let max = match buckets.iter().rposition(|&count| count > 0) {
+            Some(highest) if highest < scale::BUCKETS - 1 => {
+                let (low, high) = scale::bounds(highest);
+                max.clamp(low, high)
+            }
+            _ => max,
+        };
+        let (sum, saturated) = (extremes.sum.load(Relaxed), extremes.saturated.load(Relaxed));
+        Snapshot::new(buckets, max, sum, saturated)
     }
 }
