@@ -27,6 +27,7 @@ pub(crate) use dead_man::READY;
 pub use dead_man::{DeadMan, DeadManError, detach, disarm};
 pub use fold::fold;
 pub use imagined::Imagined;
+pub(crate) use perform::comes_and_goes;
 pub use perform::{Applied, ApplyError, apply, apply_each};
 pub(crate) use undo::chain;
 pub use undo::{Overwrite, UndoneEntry, imagine, undo};

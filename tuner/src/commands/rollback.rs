@@ -11,6 +11,7 @@ use crate::{
     executor::{self, Event, Imagined, Overwrite, boot_id},
     hands::Hands,
     journal::{Entry, Journal, Kind},
+    knob::Value,
 };
 
 /// Undo what was applied: the last of it, or all since an entry, or everything.
@@ -255,7 +256,8 @@ fn pristine(
                 continue;
             }
         };
-        if first.knob.is_same(&now, &first.value) {
+        let has_ended = now == Value::Absent && executor::comes_and_goes(&first.knob);
+        if has_ended || first.knob.is_same(&now, &first.value) {
             continue;
         }
         if first.knob.is_file() && !args.force {

@@ -296,7 +296,7 @@ fn is_moved_by_others(knob: &Knob) -> bool {
 }
 
 /// Threads end and interrupts are freed while we work.
-pub(super) fn comes_and_goes(knob: &Knob) -> bool {
+pub(crate) fn comes_and_goes(knob: &Knob) -> bool {
     match knob {
         Knob::Affinity { .. } => true,
         Knob::Kernel { path, .. } => is_about_an_interrupt(path),

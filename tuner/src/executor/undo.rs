@@ -332,7 +332,7 @@ impl<'a> WayBack<'a> {
             Err(_) if may => return Judged::Ours,
             Err(error) => return Judged::Unread(error),
         };
-        let has_ended = matches!(knob, Knob::Affinity { .. }) && now == Value::Absent;
+        let has_ended = comes_and_goes(knob) && now == Value::Absent;
         if knob.is_same(&now, from) || has_ended {
             return Judged::Already;
         }
@@ -348,14 +348,13 @@ impl<'a> WayBack<'a> {
         if let Doing::Imagined(imagined) = &mut self.doing {
             return imagined.write(self.hands, knob, from).map(|()| Restored::Now);
         }
-        let is_thread = matches!(knob, Knob::Affinity { .. });
         match knob.write(self.hands, from) {
-            Err(error) if error.is_gone() && is_thread => {}
+            Err(error) if error.is_gone() && comes_and_goes(knob) => {}
             done => done?,
         }
         match knob.read(self.hands) {
             Ok(now) if knob.is_same(&now, from) => Ok(Restored::Now),
-            Ok(Value::Absent) if is_thread => Ok(Restored::Now),
+            Ok(Value::Absent) if comes_and_goes(knob) => Ok(Restored::Now),
             Ok(now) => Err(not_back(knob, from, &now)),
             Err(error) => Ok(Restored::Unseen(error)),
         }

@@ -128,6 +128,10 @@ fn removing_the_tuner_puts_back_what_it_applied_and_stops_nothing_while_it_can_n
     let text = wire(guest, ONE_WORKER);
     guest.write(CONFIG, 0o644, &text).unwrap();
     bind(guest);
+    for nic in ["east", "west"] {
+        let device = guest.nic(nic).pci_address().to_owned();
+        guest.must(&format!("systemctl enable --quiet barewire-bind@{device}.service"));
+    }
     start(guest, UNIT);
     let frames = flow(guest);
     let said = guest.must(&format!("barewire-tune --config {CONFIG} apply 2>&1; echo $?"));

@@ -70,6 +70,15 @@ fn a_device_that_a_program_uses_is_not_taken_back_and_is_when_it_has_ended() {
 }
 
 #[test]
+fn an_interrupt_that_is_gone_has_nothing_to_go_back_to() {
+    let (_dir, fake) = machine();
+    run(&fake, &everything()).unwrap();
+    std::fs::remove_file(fake.root().join(IRQ)).unwrap();
+
+    assert_eq!(back(&fake, Overwrite::Nothing), Vec::<String>::new());
+}
+
+#[test]
 fn what_moved_since_the_plan_is_refused_before_anything_is_done() {
     let (_dir, fake) = machine();
     let mut steps = everything();
