@@ -20,7 +20,7 @@ fn a_power_cut_in_the_middle_of_apply_is_said_and_rolled_back() {
 
     let said = tune(guest, "verify", INCOMPLETE);
     assert!(
-        said.contains("entry 0001 was cut short: `barewire-tune rollback` undoes it"),
+        said.contains("entry 0001 was cut short: `barewire-tune rollback --to 0001` undoes it"),
         "{said}"
     );
     tune(guest, "rollback", 0);
@@ -40,7 +40,7 @@ fn a_power_cut_in_the_middle_of_rollback_is_said_and_a_second_one_completes_it()
 
     let said = tune(guest, "verify", INCOMPLETE);
     assert!(
-        said.contains("entry 0001 was cut short: `barewire-tune rollback` undoes it"),
+        said.contains("entry 0001 was cut short: `barewire-tune rollback --to 0001` undoes it"),
         "{said}"
     );
     tune(guest, "rollback", 0);
