@@ -246,13 +246,16 @@ impl<'a> WayBack<'a> {
         Ok(())
     }
 
-    /// A device has the driver in this boot, too, that an entry of an earlier one gave it: a rule of udev's that goes with
-    /// the entry did that.
+    /// It is as an entry of an earlier boot made it, by what of that entry outlives a boot: a rule of udev's gave the
+    /// device its driver again, a file the sysctl its value, and a unit that is disabled did not start.
     fn is_given_again(&self, entry: &Entry, index: usize, knob: &Knob, to: &Value) -> bool {
-        let step = entry.steps.get(entry.effects[index].step);
-        let is_for_once = step.is_some_and(|step| step.scope == Scope::Once);
-        let is = |now: Value| knob.is_same(&now, to);
-        matches!(knob, Knob::Driver { .. }) && !is_for_once && self.read(knob).is_ok_and(is)
+        let scope = entry.steps.get(entry.effects[index].step).map(|step| step.scope);
+        let may_be = match knob {
+            Knob::Driver { .. } => scope != Some(Scope::Once),
+            Knob::Kernel { .. } | Knob::Unit { .. } => scope == Some(Scope::Both),
+            _ => false,
+        };
+        may_be && self.read(knob).is_ok_and(|now| knob.is_same(&now, to))
     }
 
     fn read(&self, knob: &Knob) -> Result<Value, KnobError> {

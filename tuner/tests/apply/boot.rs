@@ -144,6 +144,24 @@ fn after_a_reboot_verify_says_what_lapsed_and_apply_boot_sets_it_again() {
     assert!(!machine.root().join("etc/sysctl.d").exists());
 }
 
+#[test]
+fn what_a_file_of_ours_set_again_at_boot_goes_at_once_and_not_at_the_next_boot() {
+    let machine = Machine::new();
+    let before = machine.all();
+    machine.apply(&[]);
+    // Both files are there, and one of them is read at boot.
+    reboot(&machine, "two");
+    put(&machine.root(), "sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    assert_eq!(machine.text(SWAPPINESS), "10\n");
+
+    let (exit, said) = machine.run(&["rollback"]);
+
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains("/proc/sys/vm/swappiness"), "{said}");
+    put(&machine.root(), "proc/sys/kernel/random/boot_id", "one\n");
+    assert_eq!(machine.all(), before);
+}
+
 /// A power cut or a kill in the middle of an entry's one effect.
 fn cut_short(machine: &Machine, entry: &str) {
     let path = format!("{STATE}/{entry}.json");
