@@ -31,7 +31,7 @@ pub(crate) use perform::comes_and_goes;
 pub use perform::{Applied, ApplyError, apply, apply_each};
 pub(crate) use undo::chain;
 pub use undo::{Overwrite, UndoneEntry, imagine, undo};
-pub use verify::{Standing, Verified, verify};
+pub use verify::{Standing, Verified, is_booted_with, verify};
 
 /// What is told while it goes on.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]

@@ -53,6 +53,30 @@ fn a_port_that_nobody_needs_goes_to_vfio_stays_there_over_a_reboot_and_comes_bac
 }
 
 #[test]
+fn a_port_that_was_bound_once_is_its_driver_s_again_after_a_reboot_and_stays_so() {
+    let Some(mut guest) = ready() else { return };
+    let east = guest.nic("east").pci_address().to_owned();
+    let own = driver(&mut guest, &east);
+    let rules = "ls /etc/udev/rules.d /etc/modules-load.d";
+    let rules_before = guest.must(rules);
+    let (exit, said) = tune(&mut guest, &format!("bind {east} --once"));
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(driver(&mut guest, &east), "vfio-pci");
+    assert_eq!(guest.must(rules), rules_before);
+
+    guest.reboot().expect("it comes up again");
+    let (exit, said) = tune(&mut guest, "apply --boot");
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(driver(&mut guest, &east), own, "{said}");
+
+    let (exit, said) = tune(&mut guest, "verify");
+    assert_eq!(exit, 0, "{said}");
+    let (exit, said) = tune(&mut guest, "rollback --pristine");
+    assert_eq!(exit, 0, "{said}");
+    assert_eq!(driver(&mut guest, &east), own, "{said}");
+}
+
+#[test]
 fn a_port_with_the_default_route_below_a_bond_or_a_bridge_is_refused() {
     let Some(mut guest) = ready() else { return };
     let (east, west) =

@@ -234,6 +234,9 @@ pub(super) struct Answer<'a> {
     /// What can not be read, so that nobody knows whether it is undone.
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     pub(super) unread: &'a [String],
+    /// Does the running kernel have arguments, up to the next boot, that are undone?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(super) until_reboot: bool,
 }
 
 /// What undoes an entry and no earlier one.

@@ -58,6 +58,8 @@ struct Gone {
     numbers: Vec<u32>,
     left: Vec<String>,
     unread: Vec<String>,
+    /// Was the kernel that runs started with arguments that are gone?
+    until_reboot: bool,
 }
 
 pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failure> {
@@ -92,6 +94,7 @@ pub(super) fn run(args: &Args, session: &mut Session<'_>) -> Result<Exit, Failur
         }
         .map_err(|error| Stopped::new(Exit::Incomplete, "rollback stopped").because(error))?;
         gone.numbers.push(entry.number);
+        gone.until_reboot |= executor::is_booted_with(hands, &entry);
         gone.left.extend(undone.kept);
         gone.unread.extend(undone.unread);
     }
@@ -147,7 +150,7 @@ fn answer(
     events: &[Event],
     session: &mut Session<'_>,
 ) -> Result<Exit, Failure> {
-    let Gone { numbers, left, unread } = gone;
+    let Gone { numbers, left, unread, until_reboot } = gone;
     let exit = match (left.is_empty(), unread.is_empty()) {
         (true, true) => Exit::Success,
         (true, false) => Exit::Unknown,
@@ -155,7 +158,15 @@ fn answer(
     };
     if args.json {
         let entries = numbers.clone();
-        session.json(&Answer { version: 1, end: exit.into(), entries, events, left, unread })?;
+        session.json(&Answer {
+            version: 1,
+            end: exit.into(),
+            entries,
+            events,
+            left,
+            unread,
+            until_reboot: *until_reboot,
+        })?;
         return Ok(exit);
     }
     let would = if args.dry_run { "would be " } else { "" };
@@ -179,6 +190,12 @@ fn answer(
                 "help: --force puts back also what somebody else changed since, and what can not be read"
             )?;
         }
+    }
+    if *until_reboot {
+        writeln!(
+            session.err,
+            "the running kernel keeps the arguments that are undone until the next boot"
+        )?;
     }
     Ok(exit)
 }

@@ -1,7 +1,8 @@
 //! The dead man's switch: what rolls back if nobody says in time that they can still get in.
 //!
 //! It must not hang on the connection that it is there for: a timer of systemd's, or a process in a session of its own.
-//! Neither outlives the boot: then `apply --boot` does it. Neither has to be stopped for a confirmation to count: when its time comes it looks into the journal first.
+//! Neither outlives the boot: then `apply --boot` does it. Neither has to be stopped for a confirmation to count: when
+//! its time comes it looks into the journal first.
 
 use std::{
     io::{self, BufRead as _, BufReader, Read as _},
@@ -72,13 +73,18 @@ impl DeadMan<'_> {
         all
     }
 
+    /// The name that its unit has, so that its lines are found in systemd's journal.
+    fn unit(&self) -> String {
+        format!("barewire-tune-rollback-{}", self.entry)
+    }
+
     fn place(&self) -> [String; 4] {
         let root = self.root.to_string_lossy().into_owned();
         ["--root".to_owned(), root, "--state".to_owned(), self.state.to_owned()]
     }
 
     fn arm_timer(&self, timers: &Path) -> Option<Guard> {
-        let unit = format!("barewire-tune-rollback-{}", self.entry);
+        let unit = self.unit();
         let status = Command::new(timers)
             .arg(format!("--unit={unit}"))
             .arg(format!("--on-active={}s", self.within.as_secs()))
@@ -96,6 +102,7 @@ impl DeadMan<'_> {
     /// says.
     pub fn roll_back(&self, timers: &Path) {
         let _ = Command::new(timers)
+            .arg(format!("--unit={}", self.unit()))
             .args(["--wait", "--pipe", "--collect", "--quiet", "--"])
             .arg(self.program)
             .args(self.rollback())

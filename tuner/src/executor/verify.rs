@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::{boot_id, compile::is_about_an_interrupt};
 use crate::{
     Source,
-    boot::{self, Arguments},
+    boot::{self, Argument, Arguments},
     change::{BootValue, Change},
     hands::Hands,
     journal::{Deed, Entry, Progress},
@@ -200,6 +200,17 @@ fn arguments(source: &Source, entries: &[Entry], boot: Option<&str>) -> Vec<Veri
         }
     }
     found
+}
+
+/// Was the kernel that runs started with an argument of this entry's? Then it has it until the next boot, whatever
+/// becomes of the entry.
+#[must_use]
+pub fn is_booted_with(hands: &dyn Hands, entry: &Entry) -> bool {
+    let Ok(Some(line)) = hands.text("proc/cmdline") else { return false };
+    let running = Arguments::from_line(&line);
+    let is_there = |wanted: &Argument| running.get(&wanted.key) == Some(&wanted.value);
+    let mut all = entry.steps.iter().filter_map(arguments_of);
+    entry.boot != boot_id(hands) && all.any(|wanted| wanted.iter().any(is_there))
 }
 
 fn said(value: Option<&BootValue>) -> String {

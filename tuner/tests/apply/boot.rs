@@ -84,6 +84,30 @@ fn a_trial_never_overwrites_what_was_made_lasting_without_one_after_it() {
 }
 
 #[test]
+fn a_rollback_says_which_kernel_keeps_its_arguments_up_to_the_next_boot() {
+    const SAID: &str = "the running kernel keeps the arguments that are undone until the next boot";
+    let machine = on_trial(&[]);
+    assert_eq!(made_lasting(&machine), 2);
+    let rollback = machine.command(&["rollback", "--pristine", "--dry-run", "--json"]).output();
+    let answer: serde_json::Value = serde_json::from_slice(&rollback.unwrap().stdout).unwrap();
+    assert_eq!(answer["until_reboot"], true, "{answer:#}");
+    let (exit, said) = machine.run(&["rollback", "--pristine"]);
+    assert_eq!(exit, 0, "{said}");
+    assert!(said.contains(SAID), "{said}");
+
+    // No boot took them, or it took them and did not come up.
+    for boot in ["one", "two"] {
+        let machine = with_grub();
+        machine.plan(vec![arguments("nohz_full=2-3")]);
+        assert_eq!(machine.apply(&[]).0, 40);
+        reboot(&machine, boot);
+        let (exit, said) = machine.run(&["rollback"]);
+        assert_eq!(exit, 0, "{said}");
+        assert!(!said.contains(SAID), "{said}");
+    }
+}
+
+#[test]
 fn what_came_up_is_made_lasting_and_told_in_one_json_document() {
     let machine = on_trial(&[]);
 

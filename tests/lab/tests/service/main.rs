@@ -10,3 +10,4 @@ mod packages;
 mod restarts;
 mod site;
 mod tuned;
+mod unconfirmed;

@@ -8,7 +8,8 @@ use lab::{Guest, PACKAGES, installed_or_skip};
 use crate::{
     restarts::{AGAIN, flow},
     site::{
-        CONFIG, ONE_WORKER, PENDING_REBOOT, UNIT, balanced, bind, property, running, start, wire,
+        CONFIG, ONE_WORKER, PENDING_REBOOT, UNIT, balanced, bind, drivers, property, running,
+        settings, start, wire,
     },
 };
 
@@ -28,12 +29,6 @@ fn an_installed_daemon_goes_without_a_trace_and_gives_its_nics_back() {
     let guest = &mut guest;
     let units = "systemctl list-units --no-legend --state=active,failed,activating 'barewire*' | grep -v lab- || true";
     assert_eq!(guest.must(units), "", "installing started something");
-    let drivers = |guest: &mut Guest| {
-        ["east", "west"].map(|nic| {
-            let device = guest.nic(nic).pci_address().to_owned();
-            guest.must(&format!("basename $(readlink /sys/bus/pci/devices/{device}/driver)"))
-        })
-    };
     let own = drivers(guest);
 
     let text = wire(guest, ONE_WORKER);
@@ -45,7 +40,7 @@ fn an_installed_daemon_goes_without_a_trace_and_gives_its_nics_back() {
     // The NICs come with it: their units belong to it.
     start(guest, UNIT);
     guest.must(&format!("systemctl enable --quiet {UNIT}"));
-    assert_eq!(drivers(guest), ["vfio-pci\n", "vfio-pci\n"]);
+    assert_eq!(drivers(guest), ["vfio-pci", "vfio-pci"]);
 
     guest.must(&format!("dpkg --remove {}", PACKAGES.join(" ")));
     assert_eq!(guest.must(units), "");
@@ -107,17 +102,6 @@ fn an_upgrade_keeps_what_runs_what_is_configured_and_what_is_tuned() {
     assert!(bound.text().contains("stop it first"), "{bound:?}");
     guest.must(&format!("systemctl stop {UNIT} && barewire-tune rollback --pristine 2>&1"));
     assert_eq!(guest.must(balancing), stock);
-}
-
-/// What there is of a machine's settings: the files of its administrator and of its boot loader, what the kernel was
-/// told, and what runs.
-fn settings(guest: &mut Guest) -> String {
-    guest.must(
-        "find /etc /boot/grub -type f -not -path '/etc/barewire/*' -not -name grubenv | sort | xargs sha256sum; \
-         sysctl -a 2>/dev/null | grep -v -e random -e ns_last_pid -e '_nr = ' -e '-nr = ' -e inode -e dentry -e file-nr | sort; \
-         cat /sys/devices/system/node/node*/hugepages/hugepages-*/nr_hugepages \
-         /sys/devices/virtual/workqueue/cpumask; systemctl is-active irqbalance; systemctl is-enabled irqbalance; true",
-    )
 }
 
 #[test]

@@ -29,6 +29,32 @@ pub(crate) fn bind(guest: &mut Guest) {
     }
 }
 
+/// What drives both NICs.
+pub(crate) fn drivers(guest: &mut Guest) -> [String; 2] {
+    ["east", "west"].map(|nic| {
+        let device = guest.nic(nic).pci_address().to_owned();
+        let link = format!("/sys/bus/pci/devices/{device}/driver");
+        guest.must(&format!("basename $(readlink {link})")).trim().to_owned()
+    })
+}
+
+/// The files of a machine's administrator and of its boot loader.
+pub(crate) fn files(guest: &mut Guest) -> String {
+    guest.must(
+        "find /etc /boot/grub -type f -not -path '/etc/barewire/*' -not -name grubenv | sort | xargs sha256sum",
+    )
+}
+
+/// What there is of a machine's settings: those files, what the kernel was told, and what runs.
+pub(crate) fn settings(guest: &mut Guest) -> String {
+    files(guest)
+        + &guest.must(
+            "sysctl -a 2>/dev/null | grep -v -e random -e ns_last_pid -e '_nr = ' -e '-nr = ' -e inode -e dentry -e file-nr | sort; \
+             cat /sys/devices/system/node/node*/hugepages/hugepages-*/nr_hugepages \
+             /sys/devices/virtual/workqueue/cpumask; systemctl is-active irqbalance; systemctl is-enabled irqbalance; true",
+        )
+}
+
 /// A guest with that configuration, and its daemon, which is ready.
 pub(crate) fn running(config: impl FnOnce(&Guest) -> String) -> Option<Guest> {
     let mut guest = bound()?;

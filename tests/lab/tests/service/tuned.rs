@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use crate::site::{CONFIG, PENDING_REBOOT, journal, property, wire};
 
-const APPLY: &str = "barewire-tune-apply.service";
+/// The unit that sets again at boot.
+pub(crate) const APPLY: &str = "barewire-tune-apply.service";
 const VERIFY: &str = "barewire-tune-verify.service";
 const WATCH: &str = "barewire-tune-watch.service";
 
@@ -37,7 +38,7 @@ fn at_boot_units_set_again_make_kernel_arguments_last_and_watch_as_root_would() 
 
 /// It ended well, in this boot, and stays; what it wrote.
 #[track_caller]
-fn succeeded(guest: &mut Guest, unit: &str) -> String {
+pub(crate) fn succeeded(guest: &mut Guest, unit: &str) -> String {
     guest.must(&format!(
         "timeout 90 sh -c 'while test $(systemctl show -P ActiveState {unit}) = activating; do :; done'"
     ));

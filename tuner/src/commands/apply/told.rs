@@ -35,7 +35,15 @@ impl How {
             return Ok(());
         }
         let entries = Vec::from_iter(entry);
-        session.json(&Answer { version: 1, end: exit.into(), entries, events, left, unread: &[] })
+        session.json(&Answer {
+            version: 1,
+            end: exit.into(),
+            entries,
+            events,
+            left,
+            unread: &[],
+            until_reboot: false,
+        })
     }
 }
 
