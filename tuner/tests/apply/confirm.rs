@@ -182,6 +182,8 @@ fn where_systemd_runs_a_unit_of_its_own_undoes_it() {
     let answer: serde_json::Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(answer["entries"], serde_json::json!([3]), "{answer:#}");
     let asked = fs::read_to_string(asked).unwrap();
-    assert!(asked.starts_with("--wait\n") && asked.contains("--unless-confirmed\n"), "{asked}");
+    for words in ["--unit=barewire-tune-rollback-2\n", "--wait\n", "--unless-confirmed\n"] {
+        assert!(asked.contains(words), "{words}: {asked}");
+    }
     assert_eq!(without_id(machine.all()), without_id(before));
 }
