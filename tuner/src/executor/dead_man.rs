@@ -5,7 +5,7 @@
 //! its time comes it looks into the journal first.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -73,7 +73,7 @@ impl DeadMan<'_> {
         all
     }
 
-    /// The name that its unit has, so that its lines are found in systemd's journal.
+    /// The name that its unit has.
     fn unit(&self) -> String {
         format!("barewire-tune-rollback-{}", self.entry)
     }
@@ -100,16 +100,26 @@ impl DeadMan<'_> {
 
     /// Rolls back at once, by a unit of its own, as the timer would have, and waits for it. Whether it did, the journal
     /// says.
-    pub fn roll_back(&self, timers: &Path) {
-        let _ = Command::new(timers)
+    ///
+    /// What it says is passed on here: systemd's journal takes the last lines of a process that ends for nobody's.
+    pub fn roll_back(&self, timers: &Path, say: &mut dyn Write) {
+        let Ok((mut said, end)) = io::pipe() else { return };
+        let Ok(other_end) = end.try_clone() else { return };
+        let started = Command::new(timers)
             .arg(format!("--unit={}", self.unit()))
             .args(["--wait", "--pipe", "--collect", "--quiet", "--"])
             .arg(self.program)
             .args(self.rollback())
             .stdin(Stdio::null())
-            // What is said goes to the talk: an answer in JSON is one document.
-            .stdout(io::stderr())
-            .status();
+            .stdout(end)
+            .stderr(other_end)
+            .spawn();
+        let Ok(mut child) = started else { return };
+        if io::copy(&mut said, say).is_err() {
+            // That nobody listens stops nothing.
+            let _ = io::copy(&mut said, &mut io::sink());
+        }
+        let _ = child.wait();
     }
 
     fn arm_process(&self) -> Result<Guard, DeadManError> {

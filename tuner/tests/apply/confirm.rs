@@ -173,14 +173,15 @@ fn where_systemd_runs_a_unit_of_its_own_undoes_it() {
     };
     let root = machine.root();
     let words = ["barewire-tune", "apply", "--boot", "--json", "--root"].map(PathBuf::from);
-    let mut out = Vec::new();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
 
-    let exit =
-        commands::run(words.into_iter().chain([root]), &surroundings, &mut out, &mut Vec::new());
+    let exit = commands::run(words.into_iter().chain([root]), &surroundings, &mut out, &mut err);
 
     assert_eq!(exit, tuner::Exit::Success);
     let answer: serde_json::Value = serde_json::from_slice(&out).unwrap();
     assert_eq!(answer["entries"], serde_json::json!([3]), "{answer:#}");
+    let said = String::from_utf8(err).unwrap();
+    assert!(said.contains("undone: 0002"), "{said}");
     let asked = fs::read_to_string(asked).unwrap();
     for words in ["--unit=barewire-tune-rollback-2\n", "--wait\n", "--unless-confirmed\n"] {
         assert!(asked.contains(words), "{words}: {asked}");

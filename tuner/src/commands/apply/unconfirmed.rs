@@ -48,7 +48,7 @@ fn first(hands: &dyn Hands, session: &Session<'_>) -> Result<Option<u32>, Failur
 }
 
 /// By systemd, as the switch would have: the unit that runs this at boot may not write all that an entry wrote.
-fn beside(number: u32, session: &Session<'_>) -> Result<(), Failure> {
+fn beside(number: u32, session: &mut Session<'_>) -> Result<(), Failure> {
     let (Some(program), Some(timers)) =
         (session.surroundings.program.as_deref(), session.surroundings.timers.as_deref())
     else {
@@ -63,7 +63,7 @@ fn beside(number: u32, session: &Session<'_>) -> Result<(), Failure> {
         entry: number,
         within: std::time::Duration::ZERO,
     };
-    dead_man.roll_back(timers);
+    dead_man.roll_back(timers, &mut *session.err);
     Ok(())
 }
 
