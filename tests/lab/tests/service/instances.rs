@@ -77,7 +77,11 @@ fn two_instances_share_nothing_and_the_death_of_one_is_not_the_other_s() {
     let survivor = property(guest, "barewired@core", "MainPID");
     guest.must("systemctl kill --signal=KILL barewired@edge");
     mirrors(guest, "west", 2);
-    until(guest, "systemctl is-active --quiet barewired@edge");
+    // Killed is not yet gone: it is active until systemd hears of it.
+    until(
+        guest,
+        "test $(systemctl show -P NRestarts barewired@edge) = 1 && systemctl is-active --quiet barewired@edge",
+    );
     mirrors(guest, "east", 3);
     mirrors(guest, "west", 4);
     assert_eq!(property(guest, "barewired@core", "MainPID"), survivor);
